@@ -1,0 +1,71 @@
+"""Template: fused backward pass of one unit; states are recomputed chunk by chunk from the marks of the forward pass."""
+
+import numpy as np
+from numba import njit
+
+from neurosim.kernels.denormals import flush_denormals, restore_denormals
+from neurosim.kernels.model import (
+    BLOCK,
+    COEFFS,
+    FLOAT,
+    ROWS,
+    STATES,
+    advance,
+    load,
+    parameters,
+    retreat,
+    rows,
+    store,
+)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def backward(x, c, marks, gy, k, gs, gx, gc, chunk, first, last):  # type: ignore[no-untyped-def]
+    """Pull ``gy = dL/dy`` back through blocks ``first .. last``.
+
+    x, c, marks, chunk: as in the forward pass. gy: [T, M]. k: surrogate parameters. gs: [STATES, M], dL/d(end state)
+    in, dL/d(start state) out. gx: tuple of [T, M]. gc: [COEFFS, M] per neuron, or [COEFFS, blocks] sums.
+    """
+    mode = flush_denormals()
+    steps, size, period = gy.shape[0], gy.shape[1], c.shape[1]
+    w = np.empty(ROWS * BLOCK, FLOAT)
+    past = np.empty((chunk, STATES * BLOCK), FLOAT)
+    slope_parameters = parameters(k)
+    for block in range(first, last):
+        a = block * BLOCK
+        b = min(size, a + BLOCK)
+        n = b - a
+        w[:] = FLOAT(0.0)
+        for j in range(COEFFS):
+            for i in range(n):
+                w[(STATES + j) * BLOCK + i] = c[j, (a + i) % period]
+        for j in range(STATES):
+            w[(STATES + COEFFS + j) * BLOCK : (STATES + COEFFS + j) * BLOCK + n] = gs[j, a:b]
+        for mark in range((steps + chunk - 1) // chunk - 1, -1, -1):
+            start = mark * chunk
+            stop = min(steps, start + chunk)
+            for j in range(STATES):
+                w[j * BLOCK : j * BLOCK + n] = marks[mark, j, a:b]
+            for t in range(start, stop):
+                past[t - start, :] = w[: STATES * BLOCK]
+                x_t = rows(x, t, a, b)
+                if t < stop - 1:
+                    for i in range(n):
+                        advance(w, x_t, i)
+            for t in range(stop - 1, start - 1, -1):
+                load(w, past[t - start], rows(x, t, a, b), gy[t, a:b], n)
+                for i in range(n):
+                    retreat(w, slope_parameters, i)
+                store(w, rows(gx, t, a, b), n)
+        for j in range(STATES):
+            gs[j, a:b] = w[(STATES + COEFFS + j) * BLOCK : (STATES + COEFFS + j) * BLOCK + n]
+        for j in range(COEFFS):
+            lanes = w[(2 * STATES + COEFFS + j) * BLOCK : (2 * STATES + COEFFS + j) * BLOCK + n]
+            if period == 1:
+                total = 0.0  # float64: one sum per block, added up in the order of blocks whatever the threads
+                for i in range(n):
+                    total += lanes[i]
+                gc[j, block] = FLOAT(total)
+            else:
+                gc[j, a:b] = lanes
+    restore_denormals(mode)

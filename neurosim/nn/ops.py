@@ -1,0 +1,204 @@
+"""The fused kernels as torch operators: ``neurosim::spiking`` and ``neurosim::recurrent``, with autograd and fakes.
+
+Operators carry the unit as the text of its `Program`, so that ``torch.compile`` sees constants and an exported graph
+runs where only neurosim is imported. They are registered with ``Library.define``: ``torch.library.custom_op`` would
+import the whole compiler at its first call.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neurosim.errors import RangeError, UnsupportedError
+from neurosim.kernels.codegen import BLOCK
+from neurosim.kernels.pool import run_ranges
+from neurosim.kernels.trace import Program
+
+CHUNK = 32  # steps between marked states: the backward pass recomputes this many at a time, in cache
+DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+
+_library = torch.library.Library("neurosim", "DEF")
+_library.define(
+    "spiking(Tensor[] x, Tensor c, Tensor state, float[] k, str program, int chunk) -> (Tensor, Tensor, Tensor)"
+)
+_library.define(
+    "spiking_backward(Tensor[] x, Tensor c, Tensor marks, Tensor gy, Tensor gend, float[] k, str program, int chunk, "
+    "bool learn) -> (Tensor[], Tensor, Tensor)"
+)
+_library.define(
+    "recurrent(Tensor x, Tensor weight, Tensor c, Tensor state, float[] k, str program, int chunk) "
+    "-> (Tensor, Tensor, Tensor)"
+)
+_library.define(
+    "recurrent_backward(Tensor x, Tensor weight, Tensor c, Tensor marks, Tensor gy, Tensor gend, float[] k, "
+    "str program, int chunk, bool learn) -> (Tensor, Tensor, Tensor)"
+)
+
+
+def _kernel(template: str, program: str, dtype: torch.dtype, learn: bool = False) -> Any:
+    from neurosim.kernels.instantiate import instantiate  # Numba is imported at the first call, not at import
+
+    if dtype not in DTYPES:
+        raise UnsupportedError(f"x: the fused kernels take float32 or float64, got {dtype}. Convert: x.float().")
+    return instantiate(template, Program.from_text(program), DTYPES[dtype], learn)
+
+
+def _array(x: Tensor) -> Any:
+    return x.detach().contiguous().numpy()
+
+
+def _spiking(x: list[Tensor], c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
+    del k
+    steps, size = x[0].shape
+    y, end = torch.empty_like(x[0], memory_format=torch.contiguous_format), state.clone()
+    marks = x[0].new_empty((_marks(steps, chunk), state.shape[0], size))
+    forward = _kernel("dense_forward", program, x[0].dtype).forward
+    inputs, arrays = tuple(_array(p) for p in x), [_array(c), end.numpy(), y.numpy(), marks.numpy()]
+    run_ranges(lambda a, b: forward(inputs, *arrays, chunk, a, b), _blocks(size), steps * size, torch.get_num_threads())
+    _check_finite(x, end)
+    return y, end, marks
+
+
+def _spiking_backward(
+    x: list[Tensor], c: Tensor, marks: Tensor, gy: Tensor, gend: Tensor, k: list[float], program: str, chunk: int,
+    learn: bool,
+) -> Any:  # fmt: skip
+    steps, size = x[0].shape
+    # a copy made here may be overwritten: the kernel reads dL/dy of a step before it writes dL/dx
+    gx = [gy.contiguous() if not gy.is_contiguous() else torch.empty_like(gy)]
+    gx += [torch.empty_like(gx[0]) for _ in x[1:]]
+    gy = gy if gy.is_contiguous() else gx[0]
+    gs = gend.clone(memory_format=torch.contiguous_format)
+    per_layer = c.shape[1] == 1
+    gc = c.new_zeros((c.shape[0], _blocks(size) if per_layer else size))
+    backward = _kernel("dense_backward", program, gy.dtype, learn).backward
+    inputs, outputs = tuple(_array(p) for p in x), tuple(p.numpy() for p in gx)
+    arrays = [_array(c), _array(marks), gy.numpy(), np.asarray(k, gy.numpy().dtype), gs.numpy(), outputs, gc.numpy()]
+    run_ranges(
+        lambda a, b: backward(inputs, *arrays, chunk, a, b), _blocks(size), steps * size, torch.get_num_threads()
+    )
+    return gx, gc.view(c.shape[0], -1, c.shape[1]).sum(1), gs
+
+
+def _recurrent(x: Tensor, weight: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
+    del k
+    steps, batch, size = x.shape
+    y, end = torch.empty_like(x, memory_format=torch.contiguous_format), state.clone()
+    marks = x.new_empty((_marks(steps, chunk), *state.shape))
+    forward = _kernel("recurrent_forward", program, x.dtype).forward
+    arrays = [_array(x), _array(weight.t()), _array(c), end.numpy(), y.numpy(), marks.numpy()]
+    run_ranges(lambda a, b: forward(*arrays, chunk, a, b), batch, steps * batch * size, torch.get_num_threads())
+    _check_finite([x], end)
+    return y, end, marks
+
+
+def _recurrent_backward(
+    x: Tensor, weight: Tensor, c: Tensor, marks: Tensor, gy: Tensor, gend: Tensor, k: list[float], program: str,
+    chunk: int, learn: bool,
+) -> Any:  # fmt: skip
+    batch, size = x.shape[1:]
+    gx, gs = (
+        torch.empty_like(x, memory_format=torch.contiguous_format),
+        gend.clone(memory_format=torch.contiguous_format),
+    )
+    gc = c.new_zeros((c.shape[0], batch, size))
+    backward = _kernel("recurrent_backward", program, x.dtype, learn).backward
+    arrays = [_array(a) for a in (x, weight.t(), weight, c, marks, gy)]
+    outputs = [np.asarray(k, gx.numpy().dtype), gs.numpy(), gx.numpy(), gc.numpy()]
+    run_ranges(lambda a, b: backward(*arrays, *outputs, chunk, a, b), batch, x.numel(), torch.get_num_threads())
+    return gx, (gc.sum((1, 2)).unsqueeze(1) if c.shape[1] == 1 else gc.sum(1)), gs
+
+
+def _blocks(size: int) -> int:
+    return (size + BLOCK - 1) // BLOCK
+
+
+def _marks(steps: int, chunk: int) -> int:
+    return (steps + chunk - 1) // chunk if chunk else 0
+
+
+def _check_finite(x: list[Tensor], end: Tensor) -> None:
+    """Whatever is not finite stays in the state, so looking at the last state is enough to know."""
+    if bool(torch.isfinite(end).all()):
+        return
+    for port, values in enumerate(x):
+        if len(bad := torch.nonzero(~torch.isfinite(values))):
+            step, *where = bad[0].tolist()
+            raise RangeError(
+                f"x: every input must be finite, got {values[tuple(bad[0].tolist())].item()} at time step {step}, "
+                f"index {where}{f' of port {port}' if len(x) > 1 else ''}."
+            )
+    raise RangeError("the state grew beyond the range of numbers (inf or nan): the input or dt is too large.")
+
+
+_library.impl("spiking", _spiking, "CPU")
+_library.impl("spiking_backward", _spiking_backward, "CPU")
+_library.impl("recurrent", _recurrent, "CPU")
+_library.impl("recurrent_backward", _recurrent_backward, "CPU")
+
+
+@torch.library.register_fake("neurosim::spiking", lib=_library)
+def _(x: list[Tensor], c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
+    marks = x[0].new_empty((_marks(x[0].shape[0], chunk), *state.shape))
+    return torch.empty_like(x[0], memory_format=torch.contiguous_format), torch.empty_like(state), marks
+
+
+@torch.library.register_fake("neurosim::spiking_backward", lib=_library)
+def _(x: Any, c: Tensor, marks: Any, gy: Tensor, gend: Tensor, k: Any, program: str, chunk: int, learn: bool) -> Any:
+    gx = [torch.empty_like(p, memory_format=torch.contiguous_format) for p in x]
+    return gx, torch.empty_like(c, memory_format=torch.contiguous_format), torch.empty_like(gend)
+
+
+@torch.library.register_fake("neurosim::recurrent", lib=_library)
+def _(x: Tensor, weight: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
+    marks = x.new_empty((_marks(x.shape[0], chunk), *state.shape))
+    return torch.empty_like(x, memory_format=torch.contiguous_format), torch.empty_like(state), marks
+
+
+@torch.library.register_fake("neurosim::recurrent_backward", lib=_library)
+def _(x: Tensor, weight: Tensor, c: Tensor, marks: Any, gy: Any, gend: Tensor, k: Any, program: str, chunk: int,
+      learn: bool) -> Any:  # fmt: skip
+    return torch.empty_like(x), torch.empty_like(c), torch.empty_like(gend)
+
+
+def _keep_spiking(ctx: Any, inputs: Any, output: Any) -> None:
+    x, c, _, ctx.k, ctx.program, ctx.chunk = inputs
+    ctx.save_for_backward(*x, c, output[2])
+    ctx.mark_non_differentiable(output[2])
+    ctx.set_materialize_grads(False)
+
+
+def _pull_spiking(ctx: Any, gy: Tensor | None, gend: Tensor | None, gmarks: Any) -> Any:
+    *x, c, marks = ctx.saved_tensors
+    gy = torch.zeros_like(x[0]) if gy is None else gy
+    gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
+    learn = ctx.needs_input_grad[1]
+    gx, gc, gs = torch.ops.neurosim.spiking_backward(x, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn)
+    return list(gx), gc if learn else None, gs, None, None, None
+
+
+def _keep_recurrent(ctx: Any, inputs: Any, output: Any) -> None:
+    x, weight, c, state, ctx.k, ctx.program, ctx.chunk = inputs
+    ctx.save_for_backward(x, weight, c, state[-1], *output[::2])
+    ctx.mark_non_differentiable(output[2])
+    ctx.set_materialize_grads(False)
+
+
+def _pull_recurrent(ctx: Any, gy: Tensor | None, gend: Tensor | None, gmarks: Any) -> Any:
+    x, weight, c, z0, y, marks = ctx.saved_tensors
+    gy = torch.zeros_like(x) if gy is None else gy
+    gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
+    learn = ctx.needs_input_grad[2]
+    gx, gc, gs = torch.ops.neurosim.recurrent_backward(
+        x, weight, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn
+    )
+    before = torch.cat([z0.unsqueeze(0), y[:-1]]).flatten(0, 1)
+    return gx, gx.flatten(0, 1).t() @ before, gc if learn else None, gs, None, None, None
+
+
+torch.library.register_autograd("neurosim::spiking", _pull_spiking, setup_context=_keep_spiking, lib=_library)
+torch.library.register_autograd("neurosim::recurrent", _pull_recurrent, setup_context=_keep_recurrent, lib=_library)

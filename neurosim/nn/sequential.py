@@ -1,0 +1,84 @@
+"""Containers: `Sequential` and `Residual`."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from torch import Tensor, nn
+
+from neurosim.errors import NeurosimError, ShapeError
+from neurosim.nn.layer import Layer, PerStep, State
+from neurosim.nn.linear import fold_norm
+
+
+class Sequential(Layer):
+    """Layers one after the other; ordinary ``torch.nn`` modules are applied to each time step.
+
+    Args:
+        *layers: layers or modules, or one OrderedDict of named ones.
+
+    Shape:
+        x (T, B, ...) -> y of the last layer; state: a tuple, one entry per layer.
+
+    Raises:
+        NeurosimError: what a layer raises, with the layer's name in front.
+    """
+
+    def __init__(self, *layers: nn.Module | OrderedDict[str, nn.Module]) -> None:
+        super().__init__()
+        named = layers[0].items() if layers and isinstance(layers[0], OrderedDict) else enumerate(layers)
+        for name, layer in named:
+            self.add_module(str(name), layer if isinstance(layer, Layer) else PerStep(layer))  # type: ignore[arg-type]
+
+    def forward(self, x: Any, state: State = None) -> tuple[Tensor, State]:
+        """Run the layers in order; see the class."""
+        layers = self._modules
+        states = (None,) * len(layers) if state is None else state
+        if len(states) != len(layers):
+            raise ShapeError(f"Sequential: state must have {len(layers)} entries, one per layer, got {len(states)}.")
+        after = []
+        for (name, layer), s in zip(layers.items(), states, strict=True):
+            try:
+                x, s = layer(x, s)  # type: ignore[misc]
+            except NeurosimError as error:
+                raise type(error)(f"layer {name!r}: {error}") from None
+            after.append(s)
+        return x, tuple(after)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __getitem__(self, index: int) -> nn.Module:
+        return list(self._modules.values())[index]  # type: ignore[return-value]
+
+    def fold_norms(self) -> Sequential:
+        """A copy in which every batch norm behind a linear or convolution layer is folded into it (evaluation)."""
+        folded: OrderedDict[str, nn.Module] = OrderedDict()
+        for name, layer in self._modules.items():
+            assert layer is not None
+            last = next(reversed(folded.values())) if folded else None
+            if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)) and isinstance(last, (nn.Linear, nn.Conv2d)):
+                folded[next(reversed(folded))] = fold_norm(last, layer)
+            else:
+                folded[name] = layer.fold_norms() if isinstance(layer, Sequential) else layer
+        return Sequential(folded)
+
+
+class Residual(Layer):
+    """x + y, where y is what the inner layers make of x.
+
+    Shape:
+        x (T, B, ...) -> x + y (T, B, ...); state: that of the inner `Sequential`.
+    """
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.inner = Sequential(*layers)
+
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """Add the input to the output of the inner layers."""
+        y, state = self.inner(x, state)
+        if y.shape != x.shape:
+            raise ShapeError(f"Residual: the inner layers must keep the shape {tuple(x.shape)}, got {tuple(y.shape)}.")
+        return x + y, state

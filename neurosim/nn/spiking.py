@@ -1,0 +1,189 @@
+"""`Spiking`: any unit as a layer, run by the fused kernels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neurosim.errors import RangeError, ShapeError, check_seconds, nearest
+from neurosim.kernels.trace import trace
+from neurosim.nn import ops
+from neurosim.nn.layer import Layer, check_input
+from neurosim.units import Arctan, Decay, Surrogate, Unit
+
+POSITIVE = ("tau_", "v_threshold")  # trained through their logarithm
+FACTORS = ("beta",)  # trained through their logit
+
+
+class UnitLayer(Layer):
+    """What `Spiking` and `Recurrent` share: a unit, its coefficients as tensors, its state.
+
+    Args:
+        unit: the unit.
+        dt: time step [s].
+        surrogate: slope that stands for the derivative of a spike.
+        learn: names of the unit's parameters to train. Time constants and thresholds train through their logarithm,
+            decay factors through their logit, so they stay valid whatever the step size.
+        shape: shape of the trained parameters over the neurons, e.g. (128,) or (16, 1, 1); () is one per layer.
+        output: "spikes", or the name of a state that the layer returns instead. Default: the unit's own.
+        detach_reset: let no gradient flow through the reset.
+    """
+
+    def __init__(
+        self,
+        unit: Unit,
+        *,
+        dt: float = 1e-3,
+        surrogate: Surrogate | None = None,
+        learn: Sequence[str] = (),
+        shape: Sequence[int] = (),
+        output: str | None = None,
+        detach_reset: bool = False,
+    ) -> None:
+        super().__init__()
+        if not isinstance(unit, Unit):
+            raise RangeError(f"{type(self).__name__}.unit: must be a unit such as units.LIF(), got {unit!r}.")
+        check_seconds(f"{type(self).__name__}.dt", dt)
+        self.unit, self.dt, self.surrogate = unit, dt, surrogate or Arctan()
+        self.learn, self.shape = tuple(learn), tuple(shape)
+        self.output = unit.output if output is None else output
+        self.program = trace(unit, self.surrogate, self.output, detach_reset)
+        self._text, self._k = self.program.text(), list(self.surrogate.parameters())
+        for name in self.learn:
+            self.register_parameter(f"raw_{name}", nn.Parameter(_raw(unit, name, self.shape)))
+        fixed = torch.tensor([float(c) for c in unit.coefficients(dt)], dtype=torch.float64).unsqueeze(1)
+        self.register_buffer("_fixed", fixed, persistent=False)
+        self._cast: dict[torch.dtype, Tensor] = {}
+
+    def extra_repr(self) -> str:
+        trained = f", learn={self.learn} of shape {self.shape}" if self.learn else ""
+        return f"{self.unit}, dt={self.dt:g} s, {self.surrogate}, output={self.output!r}{trained}"
+
+    def parameter_values(self) -> dict[str, Tensor]:
+        """The trained parameters of the unit in their own units (s for time constants)."""
+        return {name: _value(name, getattr(self.unit, name), getattr(self, f"raw_{name}")) for name in self.learn}
+
+    def coefficients(self, neurons: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """Coefficients ``(K, 1)``, or ``(K, N)`` when parameters of a shape train."""
+        if not self.learn:
+            return self._constant(dtype)
+        values = {
+            name: Decay(v) if isinstance(getattr(self.unit, name), Decay) else v
+            for name, v in self.parameter_values().items()
+        }
+        c = self.unit.with_values(**values).coefficients(self.dt, torch.exp)
+        like = next(iter(self.parameters(recurse=False)))
+        shape = tuple(neurons) if self.shape else (1,)
+        try:
+            rows = [torch.as_tensor(v, dtype=like.dtype, device=like.device).expand(shape).flatten() for v in c]
+        except RuntimeError:
+            raise ShapeError(
+                f"{type(self).__name__}.shape: trained parameters of shape {self.shape} do not broadcast to "
+                f"neurons of shape {tuple(neurons)}."
+            ) from None
+        return torch.stack(rows).to(dtype)
+
+    def _constant(self, dtype: torch.dtype) -> Tensor:
+        fixed: Tensor = self._fixed  # type: ignore[assignment]
+        if torch.compiler.is_compiling():
+            return fixed.to(dtype)
+        if dtype not in self._cast or self._cast[dtype].device != fixed.device:
+            self._cast[dtype] = fixed.to(dtype)
+        return self._cast[dtype]
+
+    def start(self, state: dict[str, Tensor] | None, names: Sequence[str], like: Tensor) -> Tensor:
+        """Stack the state ``{name: (B, ...)}`` to ``(S, M)``; rest when it is None. ``like`` is one time step of x."""
+        if state is None:
+            rest = [*self.unit.initial(), 0.0][: len(names)]
+            return torch.stack([torch.full_like(like, v).flatten() for v in rest])
+        if not isinstance(state, dict) or set(state) != set(names):
+            got = list(state) if isinstance(state, dict) else type(state).__name__
+            raise ShapeError(f"{type(self).__name__}: state must be a dict with {list(names)}, got {got}.")
+        for name, value in state.items():
+            if value.shape != like.shape:
+                raise ShapeError(
+                    f"{type(self).__name__}: state {name!r} must be {tuple(like.shape)} as one time step of x, got "
+                    f"{tuple(value.shape)}. A changed batch needs its own state (state=None is rest)."
+                )
+        return torch.stack([state[name].flatten().to(like.dtype) for name in names])
+
+    def chunk(self, *tensors: Tensor) -> int:
+        """Steps between marked states when a gradient will be needed, else 0 (nothing is kept)."""
+        needed = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+        return ops.CHUNK if needed else 0
+
+
+class Spiking(UnitLayer):
+    """A layer of units over any leading shape: ``x (T, B, ...) -> y (T, B, ...)``, one unit per element of ``...``.
+
+    A unit with several ports takes a tuple of tensors, one per port. Arguments are those of `UnitLayer`.
+
+    Shape:
+        x (T, B, ...) -> y (T, B, ...), spikes in {0, 1} or the membrane; state: dict of (B, ...), one per state name.
+
+    Raises:
+        ShapeError: ports or state do not fit.
+        RangeError: x holds nan or inf, an unknown parameter in ``learn``.
+
+    Example:
+        >>> import torch
+        >>> from neurosim import nn, units
+        >>> spikes, state = nn.Spiking(units.LIF(tau_mem=20e-3))(torch.full((100, 1, 4), 0.1))
+        >>> spikes.shape, int(spikes.sum()), sorted(state)
+        (torch.Size([100, 1, 4]), 24, ['v'])
+    """
+
+    def forward(
+        self, x: Tensor | tuple[Tensor, ...], state: dict[str, Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run all time steps; see the class."""
+        x = x if isinstance(x, tuple) else (x,)
+        self._check_ports(x)
+        steps, shape = x[0].shape[0], x[0].shape[1:]
+        c = self.coefficients(shape[1:], x[0].dtype)
+        start = self.start(state, self.unit.state, x[0][0])
+        flat = [p.reshape(steps, -1) for p in x]
+        y, end, _ = torch.ops.neurosim.spiking(flat, c, start, self._k, self._text, self.chunk(*flat, c, start))
+        return y.view(x[0].shape), dict(zip(self.unit.state, end.view(-1, *shape).unbind(), strict=True))
+
+    def _check_ports(self, x: tuple[Tensor, ...]) -> None:
+        ports = self.unit.ports
+        if len(x) != len(ports):
+            raise ShapeError(
+                f"{type(self).__name__}: {type(self.unit).__name__} has ports {ports}, got {len(x)} inputs."
+            )
+        for p in x:
+            check_input(self, p)
+            if p.shape != x[0].shape:
+                raise ShapeError(f"{type(self).__name__}: ports must agree, got {[tuple(p.shape) for p in x]}.")
+
+
+def _raw(unit: Unit, name: str, shape: tuple[int, ...]) -> Tensor:
+    value = getattr(unit, name, None)
+    number = value.per_step if isinstance(value, Decay) else value
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        known = [
+            n for n in getattr(unit, "__dataclass_fields__", {}) if isinstance(getattr(unit, n), (int, float, Decay))
+        ]
+        raise RangeError(
+            f"learn: {type(unit).__name__} has no trainable parameter {name!r}; it has {known}.{nearest(name, known)}"
+        )
+    if isinstance(value, Decay) or name in FACTORS:
+        if not 0 < number < 1:
+            raise RangeError(f"learn: {name} must start inside 0..1 to train, got {number!r}.")
+        number = math.log(number / (1 - number))
+    elif name.startswith(POSITIVE):
+        if not number > 0:
+            raise RangeError(f"learn: {name} must start above 0 to train, got {number!r}.")
+        number = math.log(number)
+    return torch.full(shape, number)
+
+
+def _value(name: str, value: Any, raw: Tensor) -> Tensor:
+    if isinstance(value, Decay) or name in FACTORS:
+        return torch.sigmoid(raw)
+    return torch.exp(raw) if name.startswith(POSITIVE) else raw
