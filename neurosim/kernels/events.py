@@ -29,7 +29,7 @@ def count_events(
     p: NDArray[np.uint8],
     column: Ints,
     row: Ints,
-    plane: int,
+    plane: np.int64,
     out: NDArray[Any],
     first: int,
     stride: int,
