@@ -1,0 +1,161 @@
+"""The command line: ``neurosim train``, ``evaluate``, ``recipe``, ``info``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from neurosim.errors import NeurosimError, NeurosimWarning, RangeError
+
+app = typer.Typer(
+    help="Spiking neural networks on event-camera data.", no_args_is_help=True, pretty_exceptions_enable=False,
+    add_completion=False,
+)  # fmt: skip
+
+DataRoot = Annotated[
+    Path | None,
+    typer.Option("--data", help="Data folder, or the folder of the data set. Default: $NEUROSIM_DATA, ../shared/data."),
+]
+
+
+def main() -> None:
+    """Entry point of the ``neurosim`` command."""
+    app()
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="Path of a recipe (.toml), or the name of a shipped one.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Changes to the recipe, such as train.epochs=3.", show_default=False)
+    ] = None,
+    data: DataRoot = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for results. Default: runs/NAME.")] = None,
+    seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoints in the folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where the folder holds a run.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Train a recipe and test it once; writes result.json, the model, checkpoints and pictures."""
+    again = f"neurosim train {recipe} --out {out or 'runs/...'} --seeds {seeds} --resume"
+    with friendly(f"Finished epochs are kept. Continue with the same options and --resume:\n  {again}"):
+        from neurosim.train import Reporter, load_recipe
+        from neurosim.train import train as run
+
+        checked = load_recipe(recipe, overrides or ())
+        folder = out or Path("runs") / checked.name
+        run(checked, data, folder, _seeds(seeds), resume, overwrite, Reporter(quiet=quiet))
+        if not quiet:
+            print(f"results in {folder}/result.json, model in {folder}/model.safetensors, pictures beside them")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Folder of a finished run, or its model.safetensors.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder, or any recordings of the same kind (.npz, a folder).")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="test, validation, train or all. Default: test; all of files the model was not trained on."),
+    ] = None,
+    to_json: Annotated[Path | None, typer.Option("--json", help="File to write the scores to.")] = None,
+) -> None:
+    """Score a trained model on recordings of the same kind."""
+    with friendly("Nothing was written."):
+        from neurosim.train import evaluate as run
+        from neurosim.train.files import write_json
+
+        scores = run(model, data, split)
+        if to_json is not None:
+            write_json(to_json, scores)
+        print(_score_text(scores))
+
+
+@app.command()
+def recipe(
+    name: Annotated[str | None, typer.Argument(help="A shipped recipe, or a path. Without it, all names.")] = None,
+    fields: Annotated[bool, typer.Option("--fields", help="Explain every field of a recipe.")] = False,
+) -> None:
+    """Print a recipe."""
+    with friendly():
+        from neurosim.train.recipe import SHIPPED, load_recipe, recipe_text
+
+        if fields:
+            print(_field_help())
+        elif name is None:
+            for shipped in SHIPPED:
+                print(f"{shipped:22}{load_recipe(shipped).description}")
+        else:
+            load_recipe(name)
+            print(recipe_text(name)[0], end="")
+
+
+@app.command()
+def info() -> None:
+    """Print versions."""
+    import torch
+
+    from neurosim.train.run import versions
+
+    for name, version in versions().items():
+        print(f"{name:10}{version}")
+    print(f"{'threads':10}{torch.get_num_threads()}")
+
+
+@contextlib.contextmanager
+def friendly(interrupted: str = "") -> Iterator[None]:
+    """Errors as one message and exit code 2, warnings as one line each, Ctrl-C as exit code 130."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning  # type: ignore[assignment]
+        try:
+            yield
+        except NeurosimError as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            print(f"\nStopped. {interrupted}", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+
+def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any) -> None:
+    del rest
+    where = "" if issubclass(category, NeurosimWarning) else f"{filename}:{lineno}: "
+    print(f"warning: {where}{message}", file=sys.stderr)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise RangeError(f"--seeds: must be whole numbers separated by commas, such as 0,1,2; got {text!r}.") from None
+
+
+def _score_text(scores: dict[str, Any]) -> str:
+    rates = ", ".join(f"{name} {rate:.3f}" for name, rate in scores["spike_rate"].items())
+    return (
+        f"{scores['model']} on {scores['samples']} recordings ({scores['split']})\n"
+        f"accuracy    {scores['accuracy']:.4f}\n"
+        f"synops      {scores['synops_per_sample']:,.0f} per recording\n"
+        f"spike rate  {rates}\n"
+        f"confusion   (row = true class) {json.dumps(scores['confusion'])}"
+    )
+
+
+def _field_help() -> str:
+    """The docstrings of the tables of a recipe."""
+    import inspect
+
+    from neurosim.train import layers, recipe
+
+    tables = (("top", recipe.Recipe), ("[data]", recipe.DataSpec), ("[frames]", recipe.FramesSpec))
+    parts = [f"{name}\n{inspect.getdoc(kind)}" for name, kind in (*tables, ("[train]", recipe.TrainSpec))]
+    parts += [f'[[layers]] type = "{kind.type}"\n{inspect.getdoc(kind)}' for kind in layers.ALL]
+    return "\n\n".join(parts)

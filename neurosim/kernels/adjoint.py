@@ -62,13 +62,16 @@ def _run(source: str, args: list[Any]) -> list[Any]:
     header, *lines = source.strip().splitlines()
     names = header[header.index("(") + 1 : header.rindex(")")].split(", ")
     scope: dict[str, Any] = dict(zip(names, args, strict=True))
-    scope |= {"FLOAT": _number, "math": sympy, "where": ops.where, "abs": sympy.Abs}
+    scope |= {"FLOAT": _number, "math": sympy, "where": ops.where, "abs": sympy.Abs, "Eq": sympy.Eq, "Ne": sympy.Ne}
     for line in lines[:-1]:
         name, expression = line.strip().split(" = ", 1)
         if " if " in expression:
             a, rest = expression.split(" if ")
             condition, b = rest.split(" else ")
             expression = f"where({condition}, {a}, {b})"
+        elif " == " in expression or " != " in expression:  # on symbols, == compares the symbols themselves
+            a, relation, b = expression.partition(" == ") if " == " in expression else expression.partition(" != ")
+            expression = f"{'Eq' if '==' in relation else 'Ne'}({a}, {b})"
         elif expression.startswith("not "):
             expression = f"~({expression[4:]})"
         scope[name] = eval(expression, {"__builtins__": {}}, scope)  # our own recorded text, never a user's string
@@ -120,7 +123,7 @@ def _printer() -> Any:
             return f"FLOAT({float(e)!r})"
 
         def _print_Rational(self, e: Any) -> str:
-            return f"FLOAT({int(e.p)}.0 / {int(e.q)}.0)"
+            return f"FLOAT({int(e.p) / int(e.q)!r})"
 
         def _print_Pow(self, e: Any, rational: bool = False) -> str:
             base = self.parenthesize(e.base, 100)

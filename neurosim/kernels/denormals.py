@@ -53,12 +53,12 @@ def _read_mxcsr(typingctx: Any) -> Any:
 @njit
 def flush_denormals():  # type: ignore[no-untyped-def]
     """Start flushing; returns the state to hand to `restore_denormals`."""
-    old = _read_mxcsr()
+    old: Any = _read_mxcsr()  # type: ignore[call-arg]
     _exchange_mxcsr(types.uint32(old | types.uint32(FLUSH)))
-    return old
+    return old  # type: ignore[unreachable]
 
 
 @njit
 def restore_denormals(old):  # type: ignore[no-untyped-def]
     """Put the thread's floating-point mode back."""
-    _exchange_mxcsr(old)
+    _exchange_mxcsr(old)  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""Template: fused backward pass of one unit; states are recomputed chunk by chunk from the marks of the forward pass."""
+"""Template: fused backward pass of one unit; states are recomputed in chunks from the marks of the forward pass."""
 
 import numpy as np
 from numba import njit
@@ -23,11 +23,11 @@ from neurosim.kernels.model import (
 def backward(x, c, marks, gy, k, gs, gx, gc, chunk, first, last):  # type: ignore[no-untyped-def]
     """Pull ``gy = dL/dy`` back through blocks ``first .. last``.
 
-    x, c, marks, chunk: as in the forward pass. gy: [T, M]. k: surrogate parameters. gs: [STATES, M], dL/d(end state)
+    x, c, marks, chunk: as in the forward pass. gy: [T, M], or [1, M] when it is the same at every step (a mean over time). k: surrogate parameters. gs: [STATES, M], dL/d(end state)
     in, dL/d(start state) out. gx: tuple of [T, M]. gc: [COEFFS, M] per neuron, or [COEFFS, blocks] sums.
     """
     mode = flush_denormals()
-    steps, size, period = gy.shape[0], gy.shape[1], c.shape[1]
+    steps, size, period = x[0].shape[0], x[0].shape[1], c.shape[1]
     w = np.empty(ROWS * BLOCK, FLOAT)
     past = np.empty((chunk, STATES * BLOCK), FLOAT)
     slope_parameters = parameters(k)
@@ -53,7 +53,7 @@ def backward(x, c, marks, gy, k, gs, gx, gc, chunk, first, last):  # type: ignor
                     for i in range(n):
                         advance(w, x_t, i)
             for t in range(stop - 1, start - 1, -1):
-                load(w, past[t - start], rows(x, t, a, b), gy[t, a:b], n)
+                load(w, past[t - start], rows(x, t, a, b), gy[min(t, len(gy) - 1), a:b], n)
                 for i in range(n):
                     retreat(w, slope_parameters, i)
                 store(w, rows(gx, t, a, b), n)

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -41,6 +42,8 @@ def _instantiate(template: str, program: Program, dtype: str, learn: bool) -> Mo
     with _LOCK:
         text = (Path(__file__).parent / f"{template}.py").read_text()
         backward = "retreat" in text
+        if not backward:  # the surrogate plays no part forward: all of them share a kernel
+            program, learn = replace(program, parameters=0, slope="", detach_reset=False), False
         # the adjoint takes SymPy seconds to import: find the file by what determines it, derive only when it is missing
         key = hashlib.sha256(
             "\n".join([text, program.text(), dtype, str(learn), numba.__version__, _generator()]).encode()
@@ -89,6 +92,8 @@ def _write(path: Path, source: str) -> None:
 
 
 def _load(name: str, path: Path) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path}: cannot be imported.")

@@ -12,11 +12,11 @@ from numba import njit
 
 FLOAT = np.float32
 BLOCK = 512
-STATES, COEFFS, PORTS, PARAMETERS = 1, 5, 1, 1
+STATES, COEFFS, PORTS, ROWS = 1, 5, 1, 16
 SPIKING, OUTPUT = True, -1
 
 
-@njit
+@njit(forceinline=True)
 def step(s0, x0, c0, c1, c2, c3, c4):  # type: ignore[no-untyped-def]
     t0 = c0 * s0
     t1 = c1 * x0
@@ -26,14 +26,37 @@ def step(s0, x0, c0, c1, c2, c3, c4):  # type: ignore[no-untyped-def]
     return (t3, t4)
 
 
-@njit
+@njit(forceinline=True)
 def reset(s0, z, c0, c1, c2, c3, c4):  # type: ignore[no-untyped-def]
     t0 = z * c3
     t1 = s0 - t0
     return (t1,)
 
 
-@njit
+@njit(forceinline=True)
+def rows(x, t, a, b):  # type: ignore[no-untyped-def]
+    return (x[0][t, a:b],)
+
+
+@njit(forceinline=True)
+def advance(w, x, i):  # type: ignore[no-untyped-def]
+    (p0, u) = step(
+        w[0 * BLOCK + i],
+        x[0][i],
+        w[1 * BLOCK + i],
+        w[2 * BLOCK + i],
+        w[3 * BLOCK + i],
+        w[4 * BLOCK + i],
+        w[5 * BLOCK + i],
+    )
+    z = FLOAT(1.0) if u > FLOAT(0.0) else FLOAT(0.0)
+    (w[0 * BLOCK + i],) = reset(
+        p0, z, w[1 * BLOCK + i], w[2 * BLOCK + i], w[3 * BLOCK + i], w[4 * BLOCK + i], w[5 * BLOCK + i]
+    )
+    return z
+
+
+@njit(forceinline=True)
 def slope(u, k0):  # type: ignore[no-untyped-def]
     t0 = abs(u)
     t1 = k0 * t0
@@ -43,37 +66,54 @@ def slope(u, k0):  # type: ignore[no-untyped-def]
     return (t4,)
 
 
-@njit
+@njit(forceinline=True)
 def adjoint(s0, x0, c0, c1, c2, c3, c4, g0, gz, h, z):  # type: ignore[no-untyped-def]
     gu = h * (-c3 * g0 + gz)
     gp0 = g0
     return (
-        c0 * gp0 + c0 * gu, c1 * gp0 + c1 * gu, gp0 * s0 + gu * s0, gp0 * x0 + gu * x0, gp0 + gu, -g0 * z - gu,
+        c0 * gp0 + c0 * gu,
+        c1 * gp0 + c1 * gu,
+        gp0 * s0 + gu * s0,
+        gp0 * x0 + gu * x0,
+        gp0 + gu,
+        -g0 * z - gu,
         FLOAT(0.0),
-    )  # fmt: skip
+    )
 
 
-@njit
-def advance(w, x, i):  # type: ignore[no-untyped-def]
-    """One step of neuron ``i`` of a block: updates its state rows; returns the layer's output."""
-    t0, u = step(w[i], x[0][i], w[BLOCK + i], w[2 * BLOCK + i], w[3 * BLOCK + i], w[4 * BLOCK + i], w[5 * BLOCK + i])
-    z = FLOAT(1.0) if u > FLOAT(0.0) else FLOAT(0.0)
-    (w[i],) = reset(t0, z, w[BLOCK + i], w[2 * BLOCK + i], w[3 * BLOCK + i], w[4 * BLOCK + i], w[5 * BLOCK + i])
-    return z
+@njit(forceinline=True)
+def parameters(k):  # type: ignore[no-untyped-def]
+    return (k[0],)
 
 
-@njit
-def retreat(w, past, x, gx, gy, k, i):  # type: ignore[no-untyped-def]
-    """The adjoint of `advance`: ``past`` holds the state before the step; updates the rows of g and of gc."""
-    c0, c1, c2, c3, c4 = w[BLOCK + i], w[2 * BLOCK + i], w[3 * BLOCK + i], w[4 * BLOCK + i], w[5 * BLOCK + i]
-    _, u = step(past[i], x[0][i], c0, c1, c2, c3, c4)
+@njit(forceinline=True)
+def load(w, past, x, gy, n):  # type: ignore[no-untyped-def]
+    for i in range(n):
+        w[13 * BLOCK + i] = x[0][i]
+    for i in range(n):
+        w[12 * BLOCK + i] = past[0 * BLOCK + i]
+    for i in range(n):
+        w[15 * BLOCK + i] = gy[i]
+
+
+@njit(forceinline=True)
+def retreat(w, k, i):  # type: ignore[no-untyped-def]
+    (c0, c1, c2, c3, c4) = (w[1 * BLOCK + i], w[2 * BLOCK + i], w[3 * BLOCK + i], w[4 * BLOCK + i], w[5 * BLOCK + i])
+    (g0,) = (w[6 * BLOCK + i],)
+    u = step(w[12 * BLOCK + i], w[13 * BLOCK + i], c0, c1, c2, c3, c4)[1]
     z = FLOAT(1.0) if u > FLOAT(0.0) else FLOAT(0.0)
     (h,) = slope(u, k[0])
-    w[6 * BLOCK + i], gx[0][i], a0, a1, a2, a3, a4 = adjoint(
-        past[i], x[0][i], c0, c1, c2, c3, c4, w[6 * BLOCK + i], gy[i], h, z
+    (w[6 * BLOCK + i], w[14 * BLOCK + i], a0, a1, a2, a3, a4) = adjoint(
+        w[12 * BLOCK + i], w[13 * BLOCK + i], c0, c1, c2, c3, c4, g0, w[15 * BLOCK + i], h, z
     )
     w[7 * BLOCK + i] += a0
     w[8 * BLOCK + i] += a1
     w[9 * BLOCK + i] += a2
     w[10 * BLOCK + i] += a3
     w[11 * BLOCK + i] += a4
+
+
+@njit(forceinline=True)
+def store(w, gx, n):  # type: ignore[no-untyped-def]
+    for i in range(n):
+        gx[0][i] = w[14 * BLOCK + i]

@@ -6,6 +6,7 @@ serial kernels on ranges of blocks, run by ordinary threads, survive both. The p
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -27,7 +28,7 @@ def run_ranges(job: Callable[[int, int], object], blocks: int, elements: int, th
     others: list[Future[object]] = []
     if threads > 1:
         pool = _executor(threads - 1)
-        others = [pool.submit(job, a, b) for a, b in zip(borders[1:-1], borders[2:], strict=True)]
+        others = [pool.submit(job, a, b) for a, b in itertools.pairwise(borders[1:])]
     job(borders[0], borders[1])
     for other in others:
         other.result()

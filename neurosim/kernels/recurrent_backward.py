@@ -31,7 +31,7 @@ def gather(x_t, weight, z, current):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def scatter(g, weight, out):  # type: ignore[no-untyped-def]
-    """out[j] = sum_i g[i] weight[i, j] for weight [N targets, N sources]; four rows at a time keep ``out`` in registers."""
+    """out[j] = sum_i g[i] weight[i, j], weight [N targets, N sources]; four rows at once keep ``out`` in registers."""
     n = len(g)
     out[:] = FLOAT(0.0)
     whole = n - n % 4

@@ -51,13 +51,27 @@ class Value:
     def __pow__(self, n: object) -> Value:
         if n != 2:
             raise UnsupportedError(f"a unit's functions may use ** 2 only, got ** {n!r}: write the product.")
-        return self * self
+        return _operator("*", False, False)(self, self)
+
+    def __float__(self) -> float:
+        raise UnsupportedError(
+            "a unit's step, reset and quiet work on recorded values, which are no floats (math.exp, float, int): "
+            "use neurosim.units.ops.exp, log, sqrt."
+        )
+
+    def number(self) -> Value:
+        """This value; a condition is none (libraries disagree about the type of condition * number)."""
+        if self.boolean:
+            raise UnsupportedError(
+                "a unit's functions must not calculate with a condition: use neurosim.units.ops.where(condition, a, b)."
+            )
+        return self
 
     def __neg__(self) -> Value:
-        return self.tape.emit(f"-{self.name}")
+        return self.tape.emit(f"-{self.number().name}")
 
     def __abs__(self) -> Value:
-        return self.tape.emit(f"abs({self.name})")
+        return self.tape.emit(f"abs({self.number().name})")
 
     def __invert__(self) -> Value:
         return self.tape.emit(f"not {self.name}", boolean=True)
@@ -65,7 +79,7 @@ class Value:
 
 def _operator(symbol: str, boolean: bool, swapped: bool) -> Callable[[Value, Any], Value]:
     def record(self: Value, other: Any) -> Value:
-        a, b = self.name, _literal(other)
+        a, b = (self.name, _literal(other)) if boolean else (self.number().name, _numeral(other))
         return self.tape.emit(f"{b} {symbol} {a}" if swapped else f"{a} {symbol} {b}", boolean)
 
     return record
@@ -85,6 +99,8 @@ for _name, _symbol in {
     "or": "|",
 }.items():
     setattr(Value, f"__{_name}__", _operator(_symbol, True, False))
+for _name, _symbol in {"and": "&", "or": "|"}.items():  # a plain False of the default quiet may stand on the left
+    setattr(Value, f"__r{_name}__", _operator(_symbol, True, True))
 
 
 def _literal(x: Any) -> str:
@@ -96,6 +112,10 @@ def _literal(x: Any) -> str:
         return f"FLOAT({float(x)!r})"
     except (TypeError, ValueError):
         raise UnsupportedError(f"a unit's functions work on numbers only, got {x!r}.") from None
+
+
+def _numeral(x: Any) -> str:
+    return x.number().name if isinstance(x, Value) else _literal(float(x) if isinstance(x, bool) else x)
 
 
 def _tape_of(*args: Any) -> Tape:
@@ -157,6 +177,9 @@ def trace(unit: Unit, surrogate: Surrogate, output: str = "spikes", detach_reset
     """
     if output != "spikes" and output not in unit.state:
         raise RangeError(f"output: must be 'spikes' or a state of {type(unit).__name__} {unit.state}, got {output!r}.")
+    for kind, names in (("state", unit.state), ("coeffs", unit.coeffs), ("ports", unit.ports)):
+        if len(set(names)) != len(names):
+            raise RangeError(f"{type(unit).__name__}.{kind}: names must differ, got {names}.")
     spiking = _spikes(unit)
     if output == "spikes" and not spiking:
         raise RangeError(f"output: {type(unit).__name__} never spikes; choose one of its states {unit.state}.")

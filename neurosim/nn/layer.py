@@ -32,8 +32,17 @@ def check_input(layer: nn.Module, x: Any, dims: int | None = None, axes: str = "
             f"{name}: x must be ({axes}), got {tuple(x.shape)}. T = time steps, B = batch"
             f"{'; is the batch or time axis missing?' if x.dim() < (dims or 2) else '.'}"
         )
-    if x.shape[0] < 1 or x.shape[1] < 1:
-        raise ShapeError(f"{name}: x must have at least one time step and one sample, got {tuple(x.shape)}.")
+    if 0 in x.shape:
+        raise ShapeError(f"{name}: x must have at least one time step, sample and feature, got {tuple(x.shape)}.")
+
+
+def check_state(layer: nn.Module, name: str, value: Tensor, shape: torch.Size) -> None:
+    """Raise `ShapeError` unless the state ``value`` has the shape that this batch of x asks for."""
+    if value.shape != shape:
+        raise ShapeError(
+            f"{type(layer).__name__}: state {name!r} must be {tuple(shape)} as one time step of x, got "
+            f"{tuple(value.shape)}. A changed batch needs its own state (state=None is rest)."
+        )
 
 
 def check_features(layer: nn.Module, x: Tensor, axis: int, expected: int, axes: str) -> None:
@@ -68,7 +77,7 @@ class Stateless(Layer):
 def over_time(function: Any, x: Tensor) -> Tensor:
     """Apply a function of a batch to ``(T, B, ...)`` with time and batch taken together."""
     y: Tensor = function(x.flatten(0, 1))
-    return y.unflatten(0, (x.shape[0], x.shape[1]))
+    return torch.unflatten(y, 0, (x.shape[0], x.shape[1]))
 
 
 class PerStep(Layer):

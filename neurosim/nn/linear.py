@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from neurosim.errors import UnsupportedError
-from neurosim.nn.layer import Layer, State, Stateless, check_features, check_input
+from neurosim.nn.layer import Layer, State, Stateless, check_features, check_input, check_state
 
 IMAGES = "T, B, C, H, W"
 
@@ -16,7 +16,7 @@ IMAGES = "T, B, C, H, W"
 class Linear(Stateless, nn.Linear):
     """``torch.nn.Linear`` over time: x (T, B, ..., in_features) -> y (T, B, ..., out_features)."""
 
-    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:  # type: ignore[override]
         """x (T, B, ..., in_features) to y; the state is None."""
         del state
         check_input(self, x)
@@ -29,7 +29,7 @@ class _Images(Stateless):
         check_input(self, x, 5, IMAGES)
 
 
-class Conv2d(_Images, nn.Conv2d):
+class Conv2d(_Images, nn.Conv2d):  # type: ignore[misc]
     """``torch.nn.Conv2d`` over time: x (T, B, C, H, W) -> y (T, B, C', H', W')."""
 
     def check(self, x: Tensor) -> None:
@@ -37,11 +37,11 @@ class Conv2d(_Images, nn.Conv2d):
         check_features(self, x, 2, self.in_channels, IMAGES)
 
 
-class AvgPool2d(_Images, nn.AvgPool2d):
+class AvgPool2d(_Images, nn.AvgPool2d):  # type: ignore[misc]
     """Mean over windows: x (T, B, C, H, W) -> y (T, B, C, H', W')."""
 
 
-class SumPool2d(_Images, nn.AvgPool2d):
+class SumPool2d(_Images, nn.AvgPool2d):  # type: ignore[misc]
     """Sum over windows, which keeps spike counts: x (T, B, C, H, W) -> y (T, B, C, H', W')."""
 
     def __init__(self, kernel_size: int, stride: int | None = None, padding: int = 0) -> None:
@@ -52,7 +52,7 @@ class MaxPool2d(_Images, nn.MaxPool2d):
     """Maximum over windows (of spikes: whether any is there): x (T, B, C, H, W) -> y (T, B, C, H', W')."""
 
 
-class AdaptiveAvgPool2d(_Images, nn.AdaptiveAvgPool2d):
+class AdaptiveAvgPool2d(_Images, nn.AdaptiveAvgPool2d):  # type: ignore[misc]
     """Mean over as many windows as the output has: x (T, B, C, H, W) -> y (T, B, C, h, w)."""
 
 
@@ -63,10 +63,10 @@ class Flatten(Layer):
         """x (T, B, ...) to (T, B, N); the state is None."""
         del state
         check_input(self, x)
-        return x.flatten(2), None
+        return x.reshape(x.shape[0], x.shape[1], -1), None
 
 
-class BatchNorm1d(Stateless, nn.BatchNorm1d):
+class BatchNorm1d(Stateless, nn.BatchNorm1d):  # type: ignore[misc]
     """Batch normalisation with statistics over time and batch: x (T, B, N) -> y (T, B, N); see `fold_norms`."""
 
     def check(self, x: Tensor) -> None:
@@ -74,7 +74,7 @@ class BatchNorm1d(Stateless, nn.BatchNorm1d):
         check_features(self, x, 2, self.num_features, "T, B, N")
 
 
-class BatchNorm2d(_Images, nn.BatchNorm2d):
+class BatchNorm2d(_Images, nn.BatchNorm2d):  # type: ignore[misc]
     """Batch normalisation with statistics over time and batch: x (T, B, C, H, W) -> y alike; see `fold_norms`."""
 
     def check(self, x: Tensor) -> None:
@@ -102,6 +102,7 @@ class Dropout(Layer):
         if not self.training or self.p == 0:
             return x, None
         mask = nn.functional.dropout(torch.ones_like(x[0]), self.p, True) if state is None else state
+        check_state(self, "mask", mask, x.shape[1:])
         return x * mask, mask
 
     def extra_repr(self) -> str:

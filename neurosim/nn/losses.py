@@ -11,11 +11,15 @@ from torch.nn import functional as F
 from neurosim.errors import RangeError, ShapeError
 
 
-def check_targets(y: Tensor, target: Tensor) -> None:
-    """Raise unless ``target`` (B,) holds class indices for ``y`` (..., B, C)."""
-    if target.dim() != 1 or y.dim() < 2 or target.shape[0] != y.shape[-2]:
-        raise ShapeError(f"target: must be (B,) class indices for an output (..., B, C), got {tuple(target.shape)} "
-                         f"for {tuple(y.shape)}.")  # fmt: skip
+def check_targets(y: Tensor, target: Tensor, reduced: bool = False) -> None:
+    """Raise unless ``target`` (B,) holds class indices for ``y`` (T, B, C), or (B, C) where that is allowed."""
+    axes = "(T, B, C) or (B, C)" if reduced else "(T, B, C)"
+    if target.dim() != 1 or y.dim() not in ((2, 3) if reduced else (3,)) or target.shape[0] != y.shape[-2]:
+        raise ShapeError(
+            f"target: must be (B,) class indices for an output {axes}, got {tuple(target.shape)} for {tuple(y.shape)}."
+        )
+    if target.is_floating_point() or target.dtype == torch.bool:
+        raise ShapeError(f"target: must hold integer class indices, got {target.dtype}. Convert: target.long().")
     if target.numel() and (int(target.min()) < 0 or int(target.max()) >= y.shape[-1]):
         bad = int(torch.nonzero((target < 0) | (target >= y.shape[-1]))[0])
         raise RangeError(f"target: labels must be in 0..{y.shape[-1] - 1}, got {int(target[bad])} at index {bad}.")
@@ -29,7 +33,7 @@ def _smooth(label_smoothing: float) -> float:
 
 def rate_cross_entropy(spikes: Tensor, target: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Cross-entropy of the spike rate (mean over time) of (T, B, C); a reduced readout (B, C) is taken as it is."""
-    check_targets(spikes, target)
+    check_targets(spikes, target, reduced=True)
     logits = spikes.mean(0) if spikes.dim() == 3 else spikes
     return F.cross_entropy(logits, target, label_smoothing=_smooth(label_smoothing))
 
@@ -80,6 +84,8 @@ def activity_loss(spikes: Mapping[str, Tensor], lower: float = 0.0, upper: float
     """
     if not 0 <= lower <= upper <= 1:
         raise RangeError(f"activity_loss: rates must be 0 <= lower <= upper <= 1, got {lower!r}, {upper!r}.")
+    if not spikes:
+        raise RangeError("activity_loss: needs the spikes of at least one layer, got none.")
     losses = [
         ((rate - upper).clamp(min=0) ** 2 + (lower - rate).clamp(min=0) ** 2).mean()
         for rate in (z.mean((0, 1)) for z in spikes.values())
@@ -89,11 +95,16 @@ def activity_loss(spikes: Mapping[str, Tensor], lower: float = 0.0, upper: float
 
 def accuracy(y: Tensor, target: Tensor) -> float:
     """Share of samples whose largest output (B, C), or summed output (T, B, C), is the target."""
-    check_targets(y, target)
+    check_targets(y, target, reduced=True)
     scores = y.sum(0) if y.dim() == 3 else y
     return float((scores.argmax(-1) == target).float().mean())
 
 
 def confusion(predicted: Tensor, target: Tensor, classes: int) -> Tensor:
     """Counts (classes, classes): row = true class, column = predicted class."""
+    for name, labels in (("predicted", predicted), ("target", target)):
+        if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+            raise RangeError(
+                f"{name}: labels must be in 0..{classes - 1}, got {int(labels.min())}..{int(labels.max())}."
+            )
     return torch.bincount(target * classes + predicted, minlength=classes * classes).view(classes, classes)

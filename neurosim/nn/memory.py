@@ -20,7 +20,8 @@ def packed_spikes() -> torch.autograd.graph.saved_tensors_hooks:
 
 
 def _pack(x: Tensor) -> Any:
-    if x.numel() < SMALLEST or not x.is_floating_point() or x.requires_grad and x.is_leaf or not x.is_contiguous():
+    plain = x.dtype in (torch.float32, torch.float64) and x.device.type == "cpu" and x.is_contiguous()
+    if not plain or x.numel() < SMALLEST or (x.requires_grad and x.is_leaf):
         return x
     from neurosim.kernels.bits import pack
 

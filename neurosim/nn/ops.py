@@ -7,6 +7,7 @@ import the whole compiler at its first call.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,13 @@ from neurosim.kernels.trace import Program
 CHUNK = 32  # steps between marked states: the backward pass recomputes this many at a time, in cache
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
-_library = torch.library.Library("neurosim", "DEF")
+_library: Any = torch.library.Library("neurosim", "DEF")  # type: ignore[no-untyped-call]
 _library.define(
-    "spiking(Tensor[] x, Tensor c, Tensor state, float[] k, str program, int chunk) -> (Tensor, Tensor, Tensor)"
+    "spiking(Tensor x, Tensor c, Tensor state, float[] k, str program, int chunk) -> (Tensor, Tensor, Tensor)"
 )
 _library.define(
-    "spiking_backward(Tensor[] x, Tensor c, Tensor marks, Tensor gy, Tensor gend, float[] k, str program, int chunk, "
-    "bool learn) -> (Tensor[], Tensor, Tensor)"
+    "spiking_backward(Tensor x, Tensor c, Tensor marks, Tensor gy, Tensor gend, float[] k, str program, int chunk, "
+    "bool learn) -> (Tensor, Tensor, Tensor)"
 )
 _library.define(
     "recurrent(Tensor x, Tensor weight, Tensor c, Tensor state, float[] k, str program, int chunk) "
@@ -51,33 +52,29 @@ def _array(x: Tensor) -> Any:
     return x.detach().contiguous().numpy()
 
 
-def _spiking(x: list[Tensor], c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
+def _spiking(x: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
     del k
-    steps, size = x[0].shape
+    _, steps, size = x.shape
     y, end = torch.empty_like(x[0], memory_format=torch.contiguous_format), state.clone()
-    marks = x[0].new_empty((_marks(steps, chunk), state.shape[0], size))
-    forward = _kernel("dense_forward", program, x[0].dtype).forward
-    inputs, arrays = tuple(_array(p) for p in x), [_array(c), end.numpy(), y.numpy(), marks.numpy()]
+    marks = x.new_empty((_marks(steps, chunk), *state.shape))
+    forward = _kernel("dense_forward", program, x.dtype).forward
+    inputs, arrays = tuple(_array(x)), [_array(c), end.numpy(), y.numpy(), marks.numpy()]
     run_ranges(lambda a, b: forward(inputs, *arrays, chunk, a, b), _blocks(size), steps * size, torch.get_num_threads())
-    _check_finite(x, end)
+    _check_finite(x.unbind(), end)
     return y, end, marks
 
 
 def _spiking_backward(
-    x: list[Tensor], c: Tensor, marks: Tensor, gy: Tensor, gend: Tensor, k: list[float], program: str, chunk: int,
-    learn: bool,
-) -> Any:  # fmt: skip
-    steps, size = x[0].shape
-    # a copy made here may be overwritten: the kernel reads dL/dy of a step before it writes dL/dx
-    gx = [gy.contiguous() if not gy.is_contiguous() else torch.empty_like(gy)]
-    gx += [torch.empty_like(gx[0]) for _ in x[1:]]
-    gy = gy if gy.is_contiguous() else gx[0]
-    gs = gend.clone(memory_format=torch.contiguous_format)
-    per_layer = c.shape[1] == 1
-    gc = c.new_zeros((c.shape[0], _blocks(size) if per_layer else size))
-    backward = _kernel("dense_backward", program, gy.dtype, learn).backward
-    inputs, outputs = tuple(_array(p) for p in x), tuple(p.numpy() for p in gx)
-    arrays = [_array(c), _array(marks), gy.numpy(), np.asarray(k, gy.numpy().dtype), gs.numpy(), outputs, gc.numpy()]
+    x: Tensor, c: Tensor, marks: Tensor, gy: Tensor, gend: Tensor, k: list[float], program: str, chunk: int, learn: bool
+) -> Any:
+    _, steps, size = x.shape
+    # a gradient that is the same at every step (of a mean over time) stays one row, however long the recording
+    gy = (gy[:1] if gy.stride(0) == 0 else gy).contiguous()
+    gx, gs = torch.empty_like(x, memory_format=torch.contiguous_format), gend.clone(memory_format=torch.contiguous_format)
+    gc = c.new_zeros((c.shape[0], _blocks(size) if c.shape[1] == 1 else size))
+    backward = _kernel("dense_backward", program, x.dtype, learn).backward
+    inputs, outputs = tuple(_array(x)), tuple(gx.numpy())
+    arrays = [_array(c), _array(marks), gy.numpy(), np.asarray(k, inputs[0].dtype), gs.numpy(), outputs, gc.numpy()]
     run_ranges(
         lambda a, b: backward(inputs, *arrays, chunk, a, b), _blocks(size), steps * size, torch.get_num_threads()
     )
@@ -121,9 +118,10 @@ def _marks(steps: int, chunk: int) -> int:
     return (steps + chunk - 1) // chunk if chunk else 0
 
 
-def _check_finite(x: list[Tensor], end: Tensor) -> None:
+def _check_finite(x: Sequence[Tensor], end: Tensor) -> None:
     """Whatever is not finite stays in the state, so looking at the last state is enough to know."""
-    if bool(torch.isfinite(end).all()):
+    last = end.numpy()
+    if np.isfinite(last.sum()) or np.isfinite(last).all():
         return
     for port, values in enumerate(x):
         if len(bad := torch.nonzero(~torch.isfinite(values))):
@@ -141,25 +139,25 @@ _library.impl("recurrent", _recurrent, "CPU")
 _library.impl("recurrent_backward", _recurrent_backward, "CPU")
 
 
-@torch.library.register_fake("neurosim::spiking", lib=_library)
-def _(x: list[Tensor], c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
-    marks = x[0].new_empty((_marks(x[0].shape[0], chunk), *state.shape))
+@torch.library.register_fake("neurosim::spiking", lib=_library)  # type: ignore[untyped-decorator]
+def _(x: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
+    marks = x.new_empty((_marks(x.shape[1], chunk), *state.shape))
     return torch.empty_like(x[0], memory_format=torch.contiguous_format), torch.empty_like(state), marks
 
 
-@torch.library.register_fake("neurosim::spiking_backward", lib=_library)
+@torch.library.register_fake("neurosim::spiking_backward", lib=_library)  # type: ignore[untyped-decorator]
 def _(x: Any, c: Tensor, marks: Any, gy: Tensor, gend: Tensor, k: Any, program: str, chunk: int, learn: bool) -> Any:
-    gx = [torch.empty_like(p, memory_format=torch.contiguous_format) for p in x]
+    gx = torch.empty_like(x, memory_format=torch.contiguous_format)
     return gx, torch.empty_like(c, memory_format=torch.contiguous_format), torch.empty_like(gend)
 
 
-@torch.library.register_fake("neurosim::recurrent", lib=_library)
+@torch.library.register_fake("neurosim::recurrent", lib=_library)  # type: ignore[untyped-decorator]
 def _(x: Tensor, weight: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
     marks = x.new_empty((_marks(x.shape[0], chunk), *state.shape))
     return torch.empty_like(x, memory_format=torch.contiguous_format), torch.empty_like(state), marks
 
 
-@torch.library.register_fake("neurosim::recurrent_backward", lib=_library)
+@torch.library.register_fake("neurosim::recurrent_backward", lib=_library)  # type: ignore[untyped-decorator]
 def _(x: Tensor, weight: Tensor, c: Tensor, marks: Any, gy: Any, gend: Tensor, k: Any, program: str, chunk: int,
       learn: bool) -> Any:  # fmt: skip
     return torch.empty_like(x), torch.empty_like(c), torch.empty_like(gend)
@@ -167,18 +165,18 @@ def _(x: Tensor, weight: Tensor, c: Tensor, marks: Any, gy: Any, gend: Tensor, k
 
 def _keep_spiking(ctx: Any, inputs: Any, output: Any) -> None:
     x, c, _, ctx.k, ctx.program, ctx.chunk = inputs
-    ctx.save_for_backward(*x, c, output[2])
+    ctx.save_for_backward(x, c, output[2])
     ctx.mark_non_differentiable(output[2])
     ctx.set_materialize_grads(False)
 
 
 def _pull_spiking(ctx: Any, gy: Tensor | None, gend: Tensor | None, gmarks: Any) -> Any:
-    *x, c, marks = ctx.saved_tensors
+    x, c, marks = ctx.saved_tensors
     gy = torch.zeros_like(x[0]) if gy is None else gy
     gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
     learn = ctx.needs_input_grad[1]
     gx, gc, gs = torch.ops.neurosim.spiking_backward(x, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn)
-    return list(gx), gc if learn else None, gs, None, None, None
+    return gx, gc if learn else None, gs, None, None, None
 
 
 def _keep_recurrent(ctx: Any, inputs: Any, output: Any) -> None:

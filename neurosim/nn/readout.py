@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neurosim.errors import check_choice
-from neurosim.nn.layer import Layer, check_input
+from neurosim.errors import ShapeError, check_choice
+from neurosim.nn.layer import Layer, check_input, check_state
 from neurosim.nn.spiking import Spiking
 from neurosim.units import LI, Unit
 
@@ -37,7 +37,11 @@ class Readout(Layer):
     def forward(self, x: Tensor, state: dict[str, Any] | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Reduce ``x`` over time, going on from ``state``."""
         check_input(self, x)
+        if state is not None and set(state) != {"total", "steps", "inner"}:
+            raise ShapeError(f"Readout: state must be a dict with total, steps and inner, got {list(state)}.")
         before, steps, inner = (state["total"], state["steps"], state["inner"]) if state else (None, 0, None)
+        if before is not None:
+            check_state(self, "total", before, x.shape[1:])
         if self.integrator is not None:
             x, inner = self.integrator(x, inner)
         steps = steps + x.shape[0]

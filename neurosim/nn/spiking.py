@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from neurosim.errors import RangeError, ShapeError, check_seconds, nearest
 from neurosim.kernels.trace import trace
 from neurosim.nn import ops
-from neurosim.nn.layer import Layer, check_input
+from neurosim.nn.layer import Layer, check_input, check_state
 from neurosim.units import Arctan, Decay, Surrogate, Unit
 
 POSITIVE = ("tau_", "v_threshold")  # trained through their logarithm
@@ -47,15 +47,28 @@ class UnitLayer(Layer):
         super().__init__()
         if not isinstance(unit, Unit):
             raise RangeError(f"{type(self).__name__}.unit: must be a unit such as units.LIF(), got {unit!r}.")
+        kind: Any = type(unit)
+        if "__dataclass_fields__" not in dir(kind) or kind.__hash__ is None:
+            raise RangeError(f"{type(self).__name__}.unit: {kind.__name__} must be a @dataclass(frozen=True).")
         check_seconds(f"{type(self).__name__}.dt", dt)
-        self.unit, self.dt, self.surrogate = unit, dt, surrogate or Arctan()
+        if surrogate is not None and not isinstance(surrogate, Surrogate):
+            raise RangeError(
+                f"{type(self).__name__}.surrogate: must be one such as units.SuperSpike(), got {surrogate!r}."
+            )
+        self.unit, self.dt, self.surrogate = unit, dt, Arctan() if surrogate is None else surrogate
         self.learn, self.shape = tuple(learn), tuple(shape)
         self.output = unit.output if output is None else output
         self.program = trace(unit, self.surrogate, self.output, detach_reset)
         self._text, self._k = self.program.text(), list(self.surrogate.parameters())
         for name in self.learn:
             self.register_parameter(f"raw_{name}", nn.Parameter(_raw(unit, name, self.shape)))
-        fixed = torch.tensor([float(c) for c in unit.coefficients(dt)], dtype=torch.float64).unsqueeze(1)
+        values, rest = unit.coefficients(dt), unit.initial()
+        if len(values) != len(unit.coeffs) or len(rest) != len(unit.state):
+            raise RangeError(
+                f"{kind.__name__}: coefficients must return {len(unit.coeffs)} numbers {unit.coeffs} and initial "
+                f"{len(unit.state)} {unit.state}, got {len(values)} and {len(rest)}."
+            )
+        fixed = torch.tensor([float(c) for c in values], dtype=torch.float64).unsqueeze(1)
         self.register_buffer("_fixed", fixed, persistent=False)
         self._cast: dict[torch.dtype, Tensor] = {}
 
@@ -72,10 +85,10 @@ class UnitLayer(Layer):
         if not self.learn:
             return self._constant(dtype)
         values = {
-            name: Decay(v) if isinstance(getattr(self.unit, name), Decay) else v
+            name: Decay.unchecked(v) if isinstance(getattr(self.unit, name), Decay) else v
             for name, v in self.parameter_values().items()
         }
-        c = self.unit.with_values(**values).coefficients(self.dt, torch.exp)
+        c = self.unit.with_values(**values).coefficients(self.dt, _exp)
         like = next(iter(self.parameters(recurse=False)))
         shape = tuple(neurons) if self.shape else (1,)
         try:
@@ -92,23 +105,24 @@ class UnitLayer(Layer):
         if torch.compiler.is_compiling():
             return fixed.to(dtype)
         if dtype not in self._cast or self._cast[dtype].device != fixed.device:
-            self._cast[dtype] = fixed.to(dtype)
+            with torch.inference_mode(False):  # kept for calls that train
+                self._cast[dtype] = fixed.to(dtype)
         return self._cast[dtype]
 
     def start(self, state: dict[str, Tensor] | None, names: Sequence[str], like: Tensor) -> Tensor:
         """Stack the state ``{name: (B, ...)}`` to ``(S, M)``; rest when it is None. ``like`` is one time step of x."""
         if state is None:
-            rest = [*self.unit.initial(), 0.0][: len(names)]
-            return torch.stack([torch.full_like(like, v).flatten() for v in rest])
+            rest = (*self.unit.initial(), 0.0)[: len(names)]
+            start = like.new_zeros((len(names), like.numel()))
+            for k, value in enumerate(rest):
+                if value != 0:
+                    start[k] = value
+            return start
         if not isinstance(state, dict) or set(state) != set(names):
             got = list(state) if isinstance(state, dict) else type(state).__name__
             raise ShapeError(f"{type(self).__name__}: state must be a dict with {list(names)}, got {got}.")
         for name, value in state.items():
-            if value.shape != like.shape:
-                raise ShapeError(
-                    f"{type(self).__name__}: state {name!r} must be {tuple(like.shape)} as one time step of x, got "
-                    f"{tuple(value.shape)}. A changed batch needs its own state (state=None is rest)."
-                )
+            check_state(self, name, value, like.shape)
         return torch.stack([state[name].flatten().to(like.dtype) for name in names])
 
     def chunk(self, *tensors: Tensor) -> int:
@@ -146,8 +160,8 @@ class Spiking(UnitLayer):
         steps, shape = x[0].shape[0], x[0].shape[1:]
         c = self.coefficients(shape[1:], x[0].dtype)
         start = self.start(state, self.unit.state, x[0][0])
-        flat = [p.reshape(steps, -1) for p in x]
-        y, end, _ = torch.ops.neurosim.spiking(flat, c, start, self._k, self._text, self.chunk(*flat, c, start))
+        flat = x[0].reshape(1, steps, -1) if len(x) == 1 else torch.stack([p.reshape(steps, -1) for p in x])
+        y, end, _ = torch.ops.neurosim.spiking(flat, c, start, self._k, self._text, self.chunk(flat, c, start))
         return y.view(x[0].shape), dict(zip(self.unit.state, end.view(-1, *shape).unbind(), strict=True))
 
     def _check_ports(self, x: tuple[Tensor, ...]) -> None:
@@ -158,8 +172,9 @@ class Spiking(UnitLayer):
             )
         for p in x:
             check_input(self, p)
-            if p.shape != x[0].shape:
-                raise ShapeError(f"{type(self).__name__}: ports must agree, got {[tuple(p.shape) for p in x]}.")
+            if p.shape != x[0].shape or p.dtype != x[0].dtype:
+                got = [(tuple(p.shape), p.dtype) for p in x]
+                raise ShapeError(f"{type(self).__name__}: ports must agree in shape and dtype, got {got}.")
 
 
 def _raw(unit: Unit, name: str, shape: tuple[int, ...]) -> Tensor:
@@ -180,7 +195,11 @@ def _raw(unit: Unit, name: str, shape: tuple[int, ...]) -> Tensor:
         if not number > 0:
             raise RangeError(f"learn: {name} must start above 0 to train, got {number!r}.")
         number = math.log(number)
-    return torch.full(shape, number)
+    return torch.full(shape, float(number))
+
+
+def _exp(x: Any) -> Any:
+    return torch.exp(x) if isinstance(x, Tensor) else math.exp(x)  # only some parameters may train
 
 
 def _value(name: str, value: Any, raw: Tensor) -> Tensor:

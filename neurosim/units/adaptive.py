@@ -96,7 +96,7 @@ class Izhikevich(Unit):
     state: ClassVar = ("v", "u")
     coeffs: ClassVar = ("dt", "a_dt", "b", "v_reset", "d", "theta")
 
-    contract: ClassVar = Contract("euler", "dt", "to value")
+    contract: ClassVar = Contract("euler", "dt", "to value")  # type: ignore[misc]
 
     def initial(self) -> tuple[float, ...]:
         return self.v_reset, self.b * self.v_reset

@@ -25,10 +25,16 @@ class Decay:
     per_step: float
 
     def __post_init__(self) -> None:
-        if isinstance(self.per_step, (int, float)):
-            check_number("Decay.per_step", self.per_step)
-            if not 0 <= self.per_step <= 1:
-                raise RangeError(f"Decay.per_step: must be in 0..1, got {self.per_step!r}.")
+        check_number("Decay.per_step", self.per_step)
+        if not 0 <= self.per_step <= 1:
+            raise RangeError(f"Decay.per_step: must be in 0..1, got {self.per_step!r}.")
+
+    @classmethod
+    def unchecked(cls, per_step: Any) -> Decay:
+        """A factor that needs no check (a tensor of a trained parameter)."""
+        decay = object.__new__(cls)
+        object.__setattr__(decay, "per_step", per_step)
+        return decay
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ class Unit:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__repr__" not in cls.__dict__:  # @dataclass, which runs later, leaves it alone
-            cls.__repr__ = Unit._describe  # type: ignore[method-assign]
+            cls.__repr__ = Unit._describe  # type: ignore[method-assign, assignment]
 
     def _describe(self) -> str:
         values = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in fields(self))  # type: ignore[arg-type]
@@ -90,7 +96,7 @@ class Unit:
     def __post_init__(self) -> None:
         for f in fields(self):  # type: ignore[arg-type]
             value, where = getattr(self, f.name), f"{type(self).__name__}.{f.name}"
-            if isinstance(value, (Decay, str, Unit)) or value is None:
+            if _is_no_number(value, str(f.type)):
                 continue
             (check_seconds if f.name.startswith("tau_") else check_number)(where, value)
 
@@ -124,6 +130,15 @@ class Unit:
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__, **values)
         return copy
+
+
+def _is_no_number(value: Any, annotation: str) -> bool:
+    """Whether a field of this annotation may hold ``value`` although it is no number."""
+    if value is None:
+        return "None" in annotation or "Optional" in annotation
+    if isinstance(value, Decay):
+        return "Decay" in annotation
+    return isinstance(value, (str, Unit)) and "float" not in annotation and "int" not in annotation
 
 
 def decay_factor(tau: Any, dt: float, exp: Callable[[Any], Any], discretisation: str = "exact") -> Any:

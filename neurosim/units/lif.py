@@ -250,7 +250,7 @@ class DelayedResetLIF(Unit):
     state: ClassVar = ("v", "r")
     coeffs: ClassVar = ("beta", "theta")
 
-    contract: ClassVar = Contract("direct decay", "one", "subtract", "next step")
+    contract: ClassVar = Contract("direct decay", "one", "subtract", "next step")  # type: ignore[misc]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -270,5 +270,6 @@ class DelayedResetLIF(Unit):
         return v, z
 
     def quiet(self, s: Values, c: Values) -> Any:
-        (v, _), (beta, theta) = s, c
-        return (v <= theta) & (beta * theta <= theta)  # a pending reset only lowers v (theta >= 0)
+        (v, r), (beta, theta) = s, c
+        # a pending reset lowers v only if theta is not negative
+        return (v <= theta) & (r >= 0) & (theta >= 0) & (beta * theta <= theta)

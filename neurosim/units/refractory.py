@@ -32,6 +32,8 @@ class Refractory(Unit):
     def __post_init__(self) -> None:
         if not isinstance(self.unit, Unit):
             raise RangeError(f"Refractory.unit: must be a unit, got {self.unit!r}.")
+        if isinstance(self.unit, Refractory):
+            raise RangeError("Refractory.unit: already has a refractory period; use the longer one alone.")
         if self.unit.output != "spikes":
             raise RangeError(f"Refractory.unit: {type(self.unit).__name__} never spikes.")
         check_seconds("Refractory.refractory", self.refractory)
@@ -56,6 +58,8 @@ class Refractory(Unit):
         return (*self.unit.initial(), 0.0)
 
     def coefficients(self, dt: float, exp: Callable[[Any], Any] = math.exp) -> Values:
+        if not isinstance(self.refractory, (int, float)):
+            raise RangeError("Refractory.refractory: is a whole number of steps, so it has no gradient to train with.")
         steps = float(round(self.refractory / dt))
         if steps < 1:
             raise RangeError(f"Refractory.refractory: {self.refractory:g} s is less than half a step of dt = {dt:g} s.")
