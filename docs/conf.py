@@ -22,6 +22,7 @@ extensions = [
 exclude_patterns = ["_build", "gallery/**/*.ipynb", "gallery/**/*.py.md5", "gallery/sg_execution_times.rst"]
 suppress_warnings = ["config.cache"]  # the docstring hook below cannot be pickled
 
+myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 default_role = "py:obj"  # docstrings write `Unit`
 autodoc_default_options = {"members": True, "show-inheritance": True, "member-order": "bysource"}

@@ -92,7 +92,7 @@ def check_adjoint(
         g, g_end = (torch.randn(a.shape, generator=_generator(), dtype=torch.float64) for a in (y, end))
         want = torch.autograd.grad((y * g).sum() + (end * g_end).sum(), leaves, allow_unused=True)
         k = list(surrogate.parameters())
-        y_, end_, _ = torch.ops.neurosim.spiking(xs, c_, s_, k, program.text(), CHUNK)
+        y_, end_, _ = torch.ops.neurosim.spiking(torch.stack(xs), c_, s_, k, program.text(), CHUNK)
         got = torch.autograd.grad((y_ * g).sum() + (end_ * g_end).sum(), leaves)
         for name, a, b in zip([*unit.ports, "coefficients", "start state"], got, want, strict=True):
             _close(unit, f"gradient of {name} ({surrogate}, detach_reset={detach_reset})", a, b)
@@ -236,7 +236,7 @@ def _run_kernel(program: Program, x: Sequence[Array], c: Array, s: Array, thread
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        xs = [torch.from_numpy(np.asfortranarray(p)) for p in x]  # not contiguous: columns lie together
+        xs = torch.from_numpy(np.stack([p.T for p in x])).transpose(1, 2)  # not contiguous: columns lie together
         y, end, _ = torch.ops.neurosim.spiking(xs, torch.from_numpy(c), torch.from_numpy(s), [], program.text(), 0)
     finally:
         torch.set_num_threads(before)

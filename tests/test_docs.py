@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import re
 import sys
@@ -39,7 +40,19 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
             assert len(block["reason"]) > 10, f"{page.name}: say why the block is not executed."
             continue
         lines = text[: block.start("code")].count("\n")
-        exec(compile("\n" * lines + block["code"], str(page), "exec"), module.__dict__)
+        tree = must_raise(ast.parse("\n" * lines + block["code"], str(page)))
+        exec(compile(tree, str(page), "exec"), module.__dict__)
+    if page.stem == "training":
+        missing = {*module.__dict__["result"], *module.__dict__["scores"]} - words("training.md")
+        assert not missing, f"keys that the page does not explain: {missing}"
+
+
+def must_raise(tree: ast.Module) -> ast.Module:
+    """Where a page shows an error (try ... except), running without one is a failure."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Try) and not node.orelse:
+            node.orelse = ast.parse("raise AssertionError('the page promises an error here')").body
+    return ast.fix_missing_locations(tree)
 
 
 @pytest.mark.parametrize("page", ALL_PAGES, ids=name_of)

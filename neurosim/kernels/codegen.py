@@ -69,7 +69,8 @@ class _Layout:
 
 
 def _tuple(items: Iterable[str]) -> str:
-    return f"({', '.join(items)},)"
+    listed = list(items)
+    return f"({', '.join(listed)}{',' if len(listed) == 1 else ''})"
 
 
 def _rows(p: Program) -> str:
@@ -111,7 +112,8 @@ def _store(p: Program) -> str:
 def _retreat(p: Program, learn: bool) -> str:
     row, c, a = _Layout(p), [f"c{k}" for k in range(p.coeffs)], [f"a{k}" for k in range(p.coeffs)]
     g = [f"g{k}" for k in range(p.states)]
-    lines = [f"{_tuple(c)} = {_tuple(row.c)}", f"{_tuple(g)} = {_tuple(row.g)}"]
+    lines = [f"{_tuple(c)} = {_tuple(row.c)}"] if c else []
+    lines.append(f"{_tuple(g)} = {_tuple(row.g)}")
     if p.spiking:
         lines.append(f"u = step({', '.join([*row.past, *row.x, *c])})[{p.states}]")
         lines.append("z = FLOAT(1.0) if u > FLOAT(0.0) else FLOAT(0.0)")

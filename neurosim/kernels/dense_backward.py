@@ -23,8 +23,9 @@ from neurosim.kernels.model import (
 def backward(x, c, marks, gy, k, gs, gx, gc, chunk, first, last):  # type: ignore[no-untyped-def]
     """Pull ``gy = dL/dy`` back through blocks ``first .. last``.
 
-    x, c, marks, chunk: as in the forward pass. gy: [T, M], or [1, M] when it is the same at every step (a mean over time). k: surrogate parameters. gs: [STATES, M], dL/d(end state)
-    in, dL/d(start state) out. gx: tuple of [T, M]. gc: [COEFFS, M] per neuron, or [COEFFS, blocks] sums.
+    x, c, marks, chunk: as in the forward pass. gy: [T, M], or [1, M] when it is the same at every step (a mean over
+    time). k: surrogate parameters. gs: [STATES, M], dL/d(end state) in, dL/d(start state) out. gx: tuple of [T, M].
+    gc: [COEFFS, M] per neuron, or [COEFFS, blocks] sums.
     """
     mode = flush_denormals()
     steps, size, period = x[0].shape[0], x[0].shape[1], c.shape[1]

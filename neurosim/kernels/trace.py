@@ -180,6 +180,8 @@ def trace(unit: Unit, surrogate: Surrogate, output: str = "spikes", detach_reset
     for kind, names in (("state", unit.state), ("coeffs", unit.coeffs), ("ports", unit.ports)):
         if len(set(names)) != len(names):
             raise RangeError(f"{type(unit).__name__}.{kind}: names must differ, got {names}.")
+    if not unit.state:
+        raise RangeError(f"{type(unit).__name__}.state: a unit needs at least one state, got none.")
     spiking = _spikes(unit)
     if output == "spikes" and not spiking:
         raise RangeError(f"output: {type(unit).__name__} never spikes; choose one of its states {unit.state}.")

@@ -70,7 +70,10 @@ def _spiking_backward(
     _, steps, size = x.shape
     # a gradient that is the same at every step (of a mean over time) stays one row, however long the recording
     gy = (gy[:1] if gy.stride(0) == 0 else gy).contiguous()
-    gx, gs = torch.empty_like(x, memory_format=torch.contiguous_format), gend.clone(memory_format=torch.contiguous_format)
+    gx, gs = (
+        torch.empty_like(x, memory_format=torch.contiguous_format),
+        gend.clone(memory_format=torch.contiguous_format),
+    )
     gc = c.new_zeros((c.shape[0], _blocks(size) if c.shape[1] == 1 else size))
     backward = _kernel("dense_backward", program, x.dtype, learn).backward
     inputs, outputs = tuple(_array(x)), tuple(gx.numpy())
@@ -78,7 +81,7 @@ def _spiking_backward(
     run_ranges(
         lambda a, b: backward(inputs, *arrays, chunk, a, b), _blocks(size), steps * size, torch.get_num_threads()
     )
-    return gx, gc.view(c.shape[0], -1, c.shape[1]).sum(1), gs
+    return gx, gc.view(c.shape[0], gc.shape[1] // c.shape[1], c.shape[1]).sum(1), gs
 
 
 def _recurrent(x: Tensor, weight: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
@@ -121,8 +124,9 @@ def _marks(steps: int, chunk: int) -> int:
 def _check_finite(x: Sequence[Tensor], end: Tensor) -> None:
     """Whatever is not finite stays in the state, so looking at the last state is enough to know."""
     last = end.numpy()
-    if np.isfinite(last.sum()) or np.isfinite(last).all():
-        return
+    with np.errstate(all="ignore"):
+        if np.isfinite(last.sum()) or np.isfinite(last).all():
+            return
     for port, values in enumerate(x):
         if len(bad := torch.nonzero(~torch.isfinite(values))):
             step, *where = bad[0].tolist()

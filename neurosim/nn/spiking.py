@@ -148,7 +148,7 @@ class Spiking(UnitLayer):
         >>> from neurosim import nn, units
         >>> spikes, state = nn.Spiking(units.LIF(tau_mem=20e-3))(torch.full((100, 1, 4), 0.1))
         >>> spikes.shape, int(spikes.sum()), sorted(state)
-        (torch.Size([100, 1, 4]), 24, ['v'])
+        (torch.Size([100, 1, 4]), 28, ['v'])
     """
 
     def forward(

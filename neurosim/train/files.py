@@ -16,6 +16,8 @@ from torch import Tensor
 
 from neurosim.errors import FormatError, NeurosimError
 
+HEADER = "neurosim"  # key of our metadata in a safetensors file
+
 
 class OutputError(NeurosimError, OSError):
     """Results cannot be written: no rights, no space, no such folder."""
@@ -81,7 +83,8 @@ def tensor_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
 
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     digest = _digest(plain, metadata)
-    return save(plain, {**metadata, "sha256": digest}), digest
+    header = json.dumps({**metadata, "sha256": digest}, sort_keys=True)  # one entry: safetensors does not order them
+    return save(plain, {HEADER: header}), digest
 
 
 def read_tensors(path: Path, digest: str | None = None) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -94,9 +97,9 @@ def read_tensors(path: Path, digest: str | None = None) -> tuple[dict[str, Tenso
 
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
+            metadata: dict[str, str] = json.loads((file.metadata() or {})[HEADER])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise FormatError(f"{path}: is damaged or no safetensors file: {error}. Restore or delete it.") from None
     stored = metadata.pop("sha256", None)
     if stored != _digest(tensors, metadata):

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from neurosim import nn as snn
 from neurosim import units
 from neurosim.errors import RangeError, ShapeError, check_choice, check_positive, nearest
 from neurosim.train.config import parse
+from neurosim.train.trained import PER, learning, weighted
 
 Shape = tuple[int, ...]  # of one sample at one time step, (C, H, W) or (N,)
 Named = str | dict[str, Any]
-PER = ("layer", "channel", "neuron")
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Conv2dSpec(LayerSpec):
             _axes(self.type, shape, 3)[0], self.channels, self.kernel, self.stride, padding,
             groups=self.groups, bias=self.bias,
         )  # fmt: skip
-        return _weighted(inner, self.init_gain, self.norm_threshold)
+        return weighted(inner, self.init_gain, self.norm_threshold)
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class LinearSpec(LayerSpec):
     def build(self, shape: Shape, dt: float) -> nn.Module:
         """See the base."""
         inner = snn.Linear(_axes(self.type, shape, 1)[0], self.features, bias=self.bias)
-        return _weighted(inner, self.init_gain, self.norm_threshold)
+        return weighted(inner, self.init_gain, self.norm_threshold)
 
 
 @dataclass(frozen=True)
@@ -209,7 +208,7 @@ class SpikingSpec(LayerSpec):
 
     def build(self, shape: Shape, dt: float) -> nn.Module:
         """See the base."""
-        return _learning(snn.Spiking(**self.options(shape, dt), output=self.output), self.learned)
+        return learning(snn.Spiking(**self.options(shape, dt), output=self.output), self.learned)
 
     def options(self, shape: Shape, dt: float) -> dict[str, Any]:
         """Arguments that `Spiking` and `Recurrent` share."""
@@ -241,7 +240,7 @@ class RecurrentSpec(SpikingSpec):
             raise RangeError("output: a recurrent layer gives spikes.")
         (n,) = _axes(self.type, shape, 1)
         layer = snn.Recurrent(n=n, init=self.init, scale=self.scale, **self.options(shape, dt))
-        return _learning(layer, self.learned)
+        return learning(layer, self.learned)
 
 
 @dataclass(frozen=True)
@@ -357,60 +356,6 @@ def named(where: str, value: Named, kinds: Sequence[type[Any]]) -> Any:
                 raise RangeError(f"{where}.{key}: must be a number or {{ per_step = number }}, got {given!r}.")
             table[key] = units.Decay(given["per_step"])
     return kind(**table)
-
-
-class SquaredNorm(nn.Module):
-    """Weight over its squared norm per output: a unit fires when its input matches its kernel to ``v_threshold``.
-
-    Source: Cordone, Miramond & Ferrante 2021, arXiv:2104.12579; there the membrane is divided, which is the same.
-    """
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """Normalise each output channel."""
-        norm = weight.flatten(1).square().sum(1) + 1e-8
-        return weight / norm.view(-1, *[1] * (weight.dim() - 1))
-
-    def right_inverse(self, weight: Tensor) -> Tensor:
-        """Weights as they were drawn are what is normalised."""
-        return weight
-
-
-class Shared(nn.Module):
-    """One trained number seen as many."""
-
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        self.shape = shape
-
-    def forward(self, value: Tensor) -> Tensor:
-        """Repeat the number."""
-        return value.expand(self.shape)
-
-    def right_inverse(self, value: Tensor) -> Tensor:
-        """The number."""
-        return value.flatten()[0].clone()
-
-
-def _learning(layer: Any, learned: Mapping[str, str]) -> nn.Module:
-    """Let parameters that train per layer share one number where others of the layer train per channel or neuron."""
-    widest = max(learned.values(), key=PER.index, default="layer")
-    for name, per in learned.items():
-        if per not in (widest, "layer"):
-            raise RangeError(f"learn.{name}: beside parameters per {widest}, one per {per} cannot train.")
-        if per != widest:
-            nn.utils.parametrize.register_parametrization(layer, f"raw_{name}", Shared(layer.shape))
-    return layer  # type: ignore[no-any-return]
-
-
-def _weighted(layer: Any, init_gain: float | None, norm_threshold: bool) -> nn.Module:
-    if init_gain is not None:
-        fan_in = layer.weight[0].numel()
-        nn.init.normal_(layer.weight, 0.0, init_gain / math.sqrt(fan_in))
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-    if norm_threshold:
-        nn.utils.parametrize.register_parametrization(layer, "weight", SquaredNorm())
-    return layer  # type: ignore[no-any-return]
 
 
 def _axes(kind: str, shape: Shape, dims: int) -> Shape:

@@ -127,15 +127,13 @@ def _step(
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     with snn.packed_spikes() if spec.packed_spikes else contextlib.nullcontext():
-        y, _ = state.model(x)
+        y, _ = _forward(job, state, x)
     loss = loss_of(y, target)
     if spec.activity_weight:
         loss = loss + spec.activity_weight * snn.activity_loss(spikes, spec.activity_lower, spec.activity_upper)
     value = float(loss.detach())
     if not math.isfinite(value):
-        raise RangeError(
-            f"seed {job.seed}: the loss is {value}; training has diverged. Lower train.lr, or set train.grad_clip."
-        )
+        raise _diverged(job, f"the loss is {value}")
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     if spec.grad_clip:
@@ -143,6 +141,19 @@ def _step(
     state.optimizer.step()
     _average(state, spec.ema)
     return value, float((scores(y.detach(), spec.loss).argmax(-1) == target).sum())
+
+
+def _forward(job: Job, state: State, x: Tensor) -> Any:
+    try:
+        return state.model(x)
+    except RangeError:
+        if all(bool(p.isfinite().all()) for p in state.model.parameters()):
+            raise
+        raise _diverged(job, "weights are not finite") from None
+
+
+def _diverged(job: Job, what: str) -> RangeError:
+    return RangeError(f"seed {job.seed}: training has diverged, {what}. Lower train.lr, or set train.grad_clip.")
 
 
 def _average(state: State, decay: float) -> None:

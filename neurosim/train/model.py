@@ -119,7 +119,7 @@ def save_model(folder: Path, spec: ModelSpec, weights: Mapping[str, Tensor], abo
         OutputError: the folder cannot be written.
     """
     data, digest = tensor_bytes(weights, {"format": FORMAT, "version": str(VERSION)})
-    units = {name: repr(layer.unit) for name, layer in spiking_layers(build_model(spec)).items()}
+    units = {name: repr(layer.unit) for name, layer in spiking_layers(seeded_model(spec, 0)).items()}
     about = {"format": FORMAT, "version": VERSION, "weights_sha256": digest, **about}
     write_bytes(folder / "model.safetensors", data)
     write_json(folder / "model.json", {**about, "dt": spec.frames.step, "units": units, "spec": dump(spec)})

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from neurosim import viz
 from neurosim.analysis import record
 from neurosim.train.evaluate import Score
-from neurosim.train.model import ModelSpec
+from neurosim.train.model import ModelSpec, spiking_layers
 from neurosim.train.pipeline import Framing, Samples
 
 MOST_NEURONS, MOST_TRACES = 200, 6
+TELLING_RATE = 0.25  # spikes per step of neurons whose membrane is worth a look: neither silent nor busy
 
 
 def draw(
@@ -35,10 +36,12 @@ def draw(
         viz.save(viz.raster(x[:, 0].flatten(1), dt), out / "events.png")
     with torch.no_grad():
         spikes, membranes = record(model, x), record(model, x, "v")
+    units = spiking_layers(model)
     for name, z in spikes.items():
         viz.save(viz.raster(_some(z, MOST_NEURONS), dt), out / f"raster_{name}.png")
     for name, v in membranes.items():
-        viz.save(viz.traces(_busiest(v, spikes.get(name, v)), dt), out / f"membrane_{name}.png")
+        threshold = getattr(units[name].unit, "v_threshold", None) if name in units else None
+        viz.save(viz.traces(_telling(v, spikes.get(name)), dt, threshold=threshold), out / f"membrane_{name}.png")
     viz.save(viz.learning_curves(history), out / "learning_curves.png")
     viz.save(viz.confusion_matrix(test.confusion, spec.classes), out / "confusion.png")
 
@@ -49,7 +52,10 @@ def _some(z: Tensor, n: int) -> Tensor:
     return flat[:, :: max(1, -(-flat.shape[1] // n))]
 
 
-def _busiest(v: Tensor, by: Tensor) -> Tensor:
-    """(T, at most 6) of the neurons that do most."""
-    order = by[:, 0].flatten(1).sum(0).argsort(descending=True, stable=True)
-    return v[:, 0].flatten(1)[:, order[:MOST_TRACES]]
+def _telling(v: Tensor, spikes: Tensor | None) -> Tensor:
+    """(T, at most 6) of the neurons that fire now and then; the first ones of a layer that never does."""
+    flat = v[:, 0].flatten(1)
+    if spikes is None:
+        return flat[:, :MOST_TRACES]
+    order = (spikes[:, 0].flatten(1).mean(0) - TELLING_RATE).abs().argsort(stable=True)
+    return flat[:, order[:MOST_TRACES]]

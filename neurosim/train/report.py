@@ -94,9 +94,8 @@ class Reporter:
 
     def result(self, result: Mapping[str, Any]) -> None:
         """The final table."""
-        table = Table(
-            title=f"{result['name']}: test accuracy over {len(result['seeds'])} seed(s)", title_justify="left"
-        )
+        self.say(f"\n{result['name']}: test accuracy over {len(result['seeds'])} seed(s)")
+        table = Table()
         for column in ("seed", "validation", "test"):
             table.add_column(column, justify="right")
         for seed, validation, test in zip(

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 import neurosim
-from neurosim.errors import RangeError
+from neurosim.errors import FormatError, RangeError
 from neurosim.train.checkpoint import State
 from neurosim.train.evaluate import Score, score_and_cost
 from neurosim.train.files import make_folder, remove_parts, write_bytes, write_json
@@ -58,7 +58,7 @@ def train(
         data: data folder, or folder of the data set; default $NEUROSIM_DATA, then ../shared/data.
         out: folder for results; default ``runs/<name>``.
         seeds: a network is trained for each.
-        resume: go on from the checkpoints in ``out``.
+        resume: go on from the checkpoints in ``out``; a finished run is only shown again.
         overwrite: start anew where ``out`` holds a run.
         report: what to print; default nothing.
 
@@ -101,9 +101,11 @@ def _run(
     files = digests(set_folder(recipe.data.set, place.data)) if SETS[recipe.data.set].folder else ()
     spec = spec_of(recipe, splits["train"].sensor_size, splits["train"].classes, files)
     seeded_model(spec, 0)  # a bad network is found before anything is written
-    _claim(place.out, recipe, *existing)
+    if (finished := _claim(place.out, recipe, seeds, *existing)) is not None:
+        report.result(finished)
+        return finished
     jobs = [_job(recipe, spec, place.out, seed, splits) for seed in seeds]
-    states = [train_seed(job, report, existing[0]) for job in jobs]
+    states = [train_seed(job, report, resume=existing[0] and not existing[1]) for job in jobs]
     test = FixedBatches(_load(recipe, place, "test", report), Framing(recipe.frames), recipe.train.batch_size)
     scored = []
     for job, state in zip(jobs, states, strict=True):
@@ -143,16 +145,34 @@ def _digest(recipe: Recipe, seed: int, splits: dict[str, Samples]) -> str:
     return hashlib.sha256(json.dumps([plain, seed, sizes], sort_keys=True).encode()).hexdigest()
 
 
-def _claim(out: Path, recipe: Recipe, resume: bool, overwrite: bool) -> None:
-    """Make the folder of a run and write its recipe; refuse to mix two runs."""
-    if (out / RECIPE).exists() and not resume and not overwrite:
-        raise RangeError(f"--out: {str(out)!r} holds a run already. Continue it with --resume, or give --overwrite.")
+def _claim(out: Path, recipe: Recipe, seeds: tuple[int, ...], resume: bool, overwrite: bool) -> dict[str, Any] | None:
+    """Make the folder of a run and write its recipe, refuse to mix two runs; the result where all is done already."""
+    text = recipe.to_toml().encode()
+    if (out / RECIPE).exists() and not overwrite:
+        if not resume:
+            raise RangeError(f"--out: {str(out)!r} holds a run already. Use --resume to go on, or --overwrite.")
+        if (out / RECIPE).read_bytes() != text:
+            raise RangeError(f"{out / RECIPE}: belongs to another recipe; choose another --out, or --overwrite it.")
+        if (result := _read_result(out / RESULT)) is not None and result["seeds"] == list(seeds):
+            return result
     make_folder(out)
     remove_parts(out)
-    if overwrite and not resume:
+    if overwrite:
         for old in (out / RESULT, *out.glob("seed*/checkpoint.safetensors"), *out.glob("seed*/result.json")):
             old.unlink(missing_ok=True)
-    write_bytes(out / RECIPE, recipe.to_toml().encode())
+    write_bytes(out / RECIPE, text)
+    return None
+
+
+def _read_result(path: Path) -> dict[str, Any] | None:
+    """The result of a run that was finished, or None."""
+    if not path.exists():
+        return None
+    try:
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return result if result["seeds"] else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{path}: is damaged: {error}. Delete it and --resume.") from None
 
 
 def _finish_seed(job: Job, state: State, scored: tuple[Score, dict[str, Any]]) -> None:

@@ -57,10 +57,14 @@ class Joined:
     def __init__(self, parts: Sequence[EventDataset]) -> None:
         self.parts = tuple(parts)
         self.sensor_size, self.classes = parts[0].sensor_size, parts[0].classes
+        self.items = tuple(item for part in parts for item in getattr(part, "items", ()))
         self._place = [(part, i) for part in parts for i in range(len(part))]
 
     def __len__(self) -> int:
         return len(self._place)
+
+    def __repr__(self) -> str:
+        return " + ".join(map(repr, self.parts))
 
     def __getitem__(self, index: int) -> Any:
         part, i = self._place[index]

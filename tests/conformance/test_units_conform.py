@@ -9,7 +9,7 @@ from helper_functions import leak
 
 from neurosim import testing, units
 from neurosim.units import LIF, SURROGATES, AdLIF, CubaLIF, Decay, Izhikevich, Refractory, Unit
-from neurosim.units.ops import exp, maximum, where  # noqa: F401
+from neurosim.units.ops import exp, maximum, where
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Layers: state in, state out; chunks equal the whole; bad input is named."""
 
 from collections import OrderedDict
+from itertools import pairwise
 
 import pytest
 import torch
@@ -43,10 +44,8 @@ def same(a, b, exact=True):
     torch.testing.assert_close(a, b, rtol=0 if exact else 1e-5, atol=0 if exact else 1e-6)
 
 
-def mask_of(layer, x):
-    """A state that fixes the random masks, for layers that draw one: what an untouched first step returns."""
-    torch.manual_seed(1)
-    return layer(x[:1])
+def numbers(state):
+    return [torch.as_tensor(v) for v in torch.utils._pytree.tree_leaves(state) if v is not None]
 
 
 @every_layer
@@ -60,15 +59,15 @@ def test_chunks_with_carried_state_equal_the_whole(make, shape, cuts):
     whole, end = layer(x)
     torch.manual_seed(1)
     state, parts, borders = None, [], [0, *sorted(cuts), STEPS]
-    for a, b in zip(borders[:-1], borders[1:], strict=True):
+    for a, b in pairwise(borders):
         y, state = layer(x[a:b], state)
         parts.append(y)
     if isinstance(layer, nn.Sequential):  # ends in a Readout, which has no time
         same(parts[-1], whole, exact=False)
     else:  # a matrix product of fewer rows may round differently
         same(torch.cat(parts), whole, exact=not isinstance(layer, (nn.Linear, nn.Conv2d)))
-    for a, b in zip(torch.utils._pytree.tree_leaves(state), torch.utils._pytree.tree_leaves(end), strict=True):
-        same(torch.as_tensor(a), torch.as_tensor(b), exact=False)
+    for a, b in zip(numbers(state), numbers(end), strict=True):
+        same(a, b, exact=False)
 
 
 @pytest.mark.parametrize("mode", ["mean", "last", "max", "count", "membrane"])
@@ -77,7 +76,7 @@ def test_chunks_with_carried_state_equal_the_whole(make, shape, cuts):
 def test_readout_over_chunks_equals_readout_of_the_whole(mode, cuts):
     x, layer = torch.rand(STEPS, 2, 3, generator=torch.Generator().manual_seed(0)), nn.Readout(mode)
     state, borders = None, [0, *sorted(cuts), STEPS]
-    for a, b in zip(borders[:-1], borders[1:], strict=True):
+    for a, b in pairwise(borders):
         y, state = layer(x[a:b], state)
     want = {"mean": x.mean(0), "last": x[-1], "max": x.amax(0), "count": x.sum(0)}.get(mode)
     if mode == "membrane":
@@ -173,7 +172,7 @@ def test_a_state_of_another_layer_is_refused(layer, state):
 def test_input_that_is_not_finite_is_named_by_step_and_index(make, bad):
     x = torch.rand(9, 2, 3)
     x[4, 1, 2] = bad
-    with pytest.raises(RangeError, match="every input must be finite, got -?(nan|inf) at time step 4"):
+    with pytest.raises(RangeError, match=r"every input must be finite, got -?(nan|inf) at time step 4"):
         make()(x)
 
 
@@ -209,7 +208,7 @@ def test_ports_must_agree_in_shape_and_dtype():
 
 
 def test_half_precision_is_refused_with_advice():
-    with pytest.raises(UnsupportedError, match="float32 or float64, got torch.float16"):
+    with pytest.raises(UnsupportedError, match=r"float32 or float64, got torch\.float16"):
         nn.Spiking(units.LIF())(torch.rand(5, 2, 3).half())
 
 

@@ -79,5 +79,5 @@ def trained(bars: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from neurosim.train import train
 
     out = tmp_path_factory.mktemp("run") / "out"
-    train(tiny_recipe(epochs=6), bars, out, seeds=(0, 1))
+    train(tiny_recipe(epochs=15), bars, out, seeds=(0, 1))
     return out

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from train.conftest import tiny_table, write_npz
 
+from neurosim.data.formats import write_events
 from neurosim.errors import FormatError, NeurosimError, RangeError
+from neurosim.events import Events
 from neurosim.train import evaluate, recipe_from, train
 
 KEYS = {"accuracy", "samples", "confusion", "spike_rate", "synops_per_sample", "classes", "split"}
@@ -56,6 +58,31 @@ def test_nmnist_layouts(folder: Path, tmp_path: Path) -> None:
     assert evaluate(model, tmp_path)["samples"] == 12  # the data folder above it
 
 
+def write_recordings(folder: Path, seed: int) -> Path:
+    """One recording of 400 ms of noise per class, in its own half of the sensor."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir()
+    for i, name in enumerate(("left", "right")):
+        t = np.sort(rng.integers(0, 400_000, 4000))
+        x, y, p = rng.integers(0, 4, 4000) + 4 * i, rng.integers(0, 8, 4000), rng.integers(0, 2, 4000)
+        write_events(folder / f"{name}_{seed}.h5", Events(t, x, y, p, (8, 8, 2)))
+    return folder
+
+
+def test_other_recordings_of_the_same_objects(tmp_path: Path) -> None:
+    table = tiny_table(epochs=2)
+    options = {"classes": ["left", "right"], "window": 0.008, "min_events": 10}
+    table["data"] = {"set": "windows", "options": options}
+    ours, others = write_recordings(tmp_path / "ours", 0), write_recordings(tmp_path / "others", 1)
+    result = train(recipe_from(table), ours, tmp_path / "out")
+    assert evaluate(tmp_path / "out", ours)["samples"] == result["samples"] < 25
+    scores = evaluate(tmp_path / "out", others)
+    assert scores["split"] == "all" and scores["samples"] > 90 and scores["accuracy"] > 0.9
+    assert evaluate(tmp_path / "out", others / "left_1.h5")["samples"] > 45
+    with pytest.raises(FormatError, match="one recording per class"):
+        evaluate(tmp_path / "out", tmp_path / "out")
+
+
 def test_bad_recordings(folder: Path, tmp_path: Path) -> None:
     model = folder / "out"
     with pytest.raises(RangeError, match=r"label must be in 0..9, got 11"):
@@ -68,10 +95,10 @@ def test_bad_recordings(folder: Path, tmp_path: Path) -> None:
     far = dict(np.load(folder / "val12.npz"))
     far["x"][7] = 34
     np.savez(tmp_path / "far.npz", **far)
-    with pytest.raises(NeurosimError, match="far.npz"):
+    with pytest.raises(NeurosimError, match=r"far\.npz"):
         evaluate(model, tmp_path / "far.npz")
     (tmp_path / "zero.npz").write_bytes(b"")
-    with pytest.raises(FormatError, match="zero.npz"):
+    with pytest.raises(FormatError, match=r"zero\.npz"):
         evaluate(model, tmp_path / "zero.npz")
     with pytest.raises(FormatError, match="does not exist"):
         evaluate(model, tmp_path / "nothing")

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from train.conftest import tiny_recipe
+from train.conftest import tiny_recipe, tiny_table
 
-from neurosim.errors import FormatError, RangeError
-from neurosim.train import OutputError, load_model, train
+from neurosim.errors import FormatError, NeurosimWarning, RangeError
+from neurosim.train import OutputError, load_model, recipe_from, train
 from neurosim.train.checkpoint import NAME
 from neurosim.train.files import read_tensors
 
@@ -70,9 +70,7 @@ def test_nothing_half_written_is_left(trained: Path) -> None:
     assert not [p for p in trained.rglob("*") if p.name.endswith((".part", ".tmp"))]
 
 
-def test_test_set_is_opened_once_after_training(
-    bars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_test_set_is_opened_once_after_training(bars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from neurosim.train import run
 
     opened: list[str] = []
@@ -82,9 +80,9 @@ def test_test_set_is_opened_once_after_training(
         opened.append(split)
         return original(name, options, root, split)
 
-    def trains(job: Any, *rest: Any) -> Any:
+    def trains(job: Any, report: Any, resume: bool) -> Any:
         opened.append(f"seed {job.seed}")
-        return step(job, *rest)
+        return step(job, report, resume)
 
     monkeypatch.setattr(run, "open_split", counting)
     monkeypatch.setattr(run, "train_seed", trains)
@@ -172,10 +170,26 @@ def test_kill_9_then_resume_equals_uninterrupted(bars: Path, tmp_path: Path) -> 
     assert (out / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
 
 
+def test_ctrl_c_stops_with_code_130(bars: Path, tmp_path: Path) -> None:
+    recipe, out = tmp_path / "tiny.toml", tmp_path / "out"
+    recipe.write_text(tiny_recipe(epochs=1000).to_toml())
+    command = [sys.executable, "-c", "from neurosim.cli import main; main()", "train", str(recipe)]
+    command += ["--data", str(bars), "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + 120
+    while not (out / "seed0" / NAME).exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "--resume" in errors and "Traceback" not in errors
+
+
 def test_damaged_checkpoint_is_named(bars: Path, tmp_path: Path) -> None:
     recipe = tiny_recipe(epochs=1)
     train(recipe, bars, tmp_path)
     path = tmp_path / "seed0" / NAME
+    (tmp_path / "result.json").unlink()
     whole = path.read_bytes()
     flipped = bytearray(whole)
     flipped[-5] ^= 1
@@ -192,6 +206,25 @@ def test_existing_run_is_not_overwritten_by_accident(bars: Path, tmp_path: Path)
     with pytest.raises(RangeError, match="belongs to another recipe"):
         train(tiny_recipe(epochs=1, lr=0.5), bars, tmp_path, resume=True)
     assert train(tiny_recipe(epochs=1), bars, tmp_path, overwrite=True)["seeds"] == [0]
+
+
+def test_finished_run_is_shown_not_tested_again(bars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from neurosim.train import run
+
+    result = train(tiny_recipe(epochs=1), bars, tmp_path)
+    monkeypatch.setattr(run, "score_and_cost", None)
+    assert train(tiny_recipe(epochs=1), bars, tmp_path, resume=True) == result
+    (tmp_path / "result.json").write_text("{")
+    with pytest.raises(FormatError, match=r"result.json: is damaged"):
+        train(tiny_recipe(epochs=1), bars, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(("threshold", "state"), [(1e6, "never fires"), (-1e6, "fires in more than 90 %")])
+def test_dead_and_saturated_layers_are_reported(bars: Path, tmp_path: Path, threshold: float, state: str) -> None:
+    table = tiny_table(epochs=1)
+    table["layers"][2] = {"type": "spiking", "unit": {"name": "LIF", "v_threshold": threshold}}
+    with pytest.warns(NeurosimWarning, match=f"layer 'spiking1' {state}"):
+        train(recipe_from(table), bars, tmp_path)
 
 
 def test_unwritable_output(bars: Path, tmp_path: Path) -> None:
@@ -223,7 +256,7 @@ def test_loss_that_needs_all_steps_refuses_a_readout(bars: Path, tmp_path: Path)
 
 
 def test_diverged_training_is_an_error(bars: Path, tmp_path: Path) -> None:
-    with pytest.raises(RangeError, match=r"diverged|nan or inf"):
+    with pytest.raises(RangeError, match="diverged"):
         train(tiny_recipe(epochs=3, lr=1e38, optimizer="sgd"), bars, tmp_path)
 
 
