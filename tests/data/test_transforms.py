@@ -32,6 +32,7 @@ EXAMPLES = [
     T.Downsample(size=(3, 2), duplicates="merge"),
     T.FlipX(),
     T.FlipY(),
+    T.Centre(),
     T.Shift(-1, 2),
     T.RandomTranslate(2, 2),
     T.RandomRotate(30),
@@ -57,7 +58,7 @@ NEVER_MORE = (
     T.CentreCrop,
     T.RandomCrop,
 )
-NEVER_MORE += (T.Shift, T.RandomTranslate, T.RandomRotate, T.RandomScale, T.SelectPolarity, T.Downsample)
+NEVER_MORE += (T.Centre, T.Shift, T.RandomTranslate, T.RandomRotate, T.RandomScale, T.SelectPolarity, T.Downsample)
 each = pytest.mark.parametrize("transform", EXAMPLES, ids=lambda t: type(t).__name__)
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurosim.data.transforms import (
+    Centre,
     CentreCrop,
     Crop,
     Denoise,
@@ -143,6 +144,18 @@ def test_shift_moves_the_picture_and_removes_what_leaves():
     assert np.array_equal(picture(shifted), expected)
     assert len(Shift(8, 0)(events)) == 0
     assert Shift(0, 0)(events) == events
+
+
+def test_centre_moves_the_median_to_the_middle_and_keeps_the_shape():
+    rng = np.random.default_rng(5)
+    x, y = rng.integers(1, 4, 101), rng.integers(9, 12, 101)
+    events = Events(np.arange(101), x, y, np.zeros(101, int), (16, 16, 2))
+    moved = Centre()(events)
+    assert (np.median(moved.x), np.median(moved.y)) == (8, 8)
+    assert len(set(moved.x.astype(int) - x)) == 1
+    assert len(set(moved.y.astype(int) - y)) == 1
+    assert Centre()(moved) == moved
+    assert len(Centre()(Events.empty((16, 16, 2)))) == 0
 
 
 def test_random_translation_is_a_shift_within_its_limits(rng):

@@ -52,7 +52,7 @@ class TimeSplit:
 
 
 class WindowedRecordings(StoredDataset):
-    """Non-overlapping windows of long recordings; the class of a recording is the start of its file's name.
+    """Windows of long recordings; the class of a recording is the start of its file's name.
 
     Windows lie wholly inside the part of the recording that belongs to the split, counted from its first event.
 
@@ -63,6 +63,8 @@ class WindowedRecordings(StoredDataset):
         classes: names that the file names start with, in any case; by default the file names without suffix,
             in small letters.
         window: length [s].
+        hop: time between the starts of windows of the training split [s]; by default the window's length. Shorter
+            ones overlap, which is more to learn from; windows of the other splits never overlap.
         min_events: windows with fewer events are left out; ``dropped`` counts them by class.
         times: the parts of a recording.
 
@@ -85,11 +87,13 @@ class WindowedRecordings(StoredDataset):
         *,
         classes: Sequence[str] | None = None,
         window: float = 0.2,
+        hop: float | None = None,
         min_events: int = 100,
         times: TimeSplit = TimeSplit(),
     ) -> None:
         parts = parse_split("WindowedRecordings", split, (*SPLITS, "all"))
         check_positive("WindowedRecordings.window", window)
+        check_positive("WindowedRecordings.hop", window if hop is None else hop)
         if not isinstance(min_events, int) or min_events < 0:
             raise RangeError(f"WindowedRecordings.min_events: must be an integer >= 0, got {min_events!r}.")
         files = _files(Path(root))
@@ -109,7 +113,9 @@ class WindowedRecordings(StoredDataset):
         items: list[Item] = []
         for path, label in found:
             for part in parts:
-                kept, dropped = _windows(path, label, times.part(part), round(window * MICROSECONDS), min_events)
+                step = hop if hop is not None and part == "train" else window
+                lengths = round(window * MICROSECONDS), max(1, round(step * MICROSECONDS))
+                kept, dropped = _windows(path, label, times.part(part), lengths, min_events)
                 items += kept
                 self.dropped[names[label]] += dropped
         super().__init__(items, names, next(iter(sizes.values())))
@@ -146,15 +152,18 @@ def _label(path: Path, names: Sequence[str]) -> int | None:
     return max(fitting, key=lambda n: len(names[n]), default=None)
 
 
-def _windows(path: Path, label: int, part: tuple[float, float], length: int, min_events: int) -> tuple[list[Item], int]:
-    """Items of the windows with enough events, and how many were dropped."""
+def _windows(
+    path: Path, label: int, part: tuple[float, float], lengths: tuple[int, int], min_events: int
+) -> tuple[list[Item], int]:
+    """Items of the windows with enough events, and how many were dropped; ``lengths`` are of window and hop [us]."""
+    length, hop = lengths
     events = read_whole(path)
     if not len(events):
         return [], 0
     first = int(events.t[0])
     # Rounded: 0.55 of a round duration must not lose a window to the last bit of a float.
     begin, end = (first + round(fraction * events.duration) for fraction in part)
-    starts = range(begin, end - length + 1, length)
+    starts = range(begin, end - length + 1, hop)
     items, dropped = [], 0
     for start in starts:
         if len(events.between(start, start + length)) < min_events:

@@ -10,6 +10,7 @@ from neurosim.data.transforms.frames import SignedPolarity, ToFrames, frames_bat
 from neurosim.data.transforms.noise import Denoise, DropByArea, DropByTime, DropEvents, RemoveHotPixels, UniformNoise
 from neurosim.data.transforms.polarity import FlipPolarity, MergePolarity, SelectPolarity
 from neurosim.data.transforms.spatial import (
+    Centre,
     CentreCrop,
     Crop,
     Downsample,
@@ -26,6 +27,7 @@ from neurosim.data.transforms.temporal import FlipTime, TimeJitter, TimeScale, T
 
 __all__ = [
     "ALL",
+    "Centre",
     "CentreCrop",
     "Compose",
     "Crop",

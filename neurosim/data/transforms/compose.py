@@ -14,6 +14,7 @@ from neurosim.data.transforms.frames import SignedPolarity, ToFrames
 from neurosim.data.transforms.noise import Denoise, DropByArea, DropByTime, DropEvents, RemoveHotPixels, UniformNoise
 from neurosim.data.transforms.polarity import FlipPolarity, MergePolarity, SelectPolarity
 from neurosim.data.transforms.spatial import (
+    Centre,
     CentreCrop,
     Crop,
     Downsample,
@@ -72,7 +73,19 @@ class Compose(Transform):
 ALL: tuple[type[Transform], ...] = (
     *(ToFrames, VoxelGrid, TimeSurface, SignedPolarity),
     *(Denoise, RemoveHotPixels, DropEvents, DropByTime, DropByArea, UniformNoise),
-    *(Crop, CentreCrop, RandomCrop, Downsample, FlipX, FlipY, Shift, RandomTranslate, RandomRotate, RandomScale),
+    *(
+        Crop,
+        Centre,
+        CentreCrop,
+        RandomCrop,
+        Downsample,
+        FlipX,
+        FlipY,
+        Shift,
+        RandomTranslate,
+        RandomRotate,
+        RandomScale,
+    ),
     *(FlipTime, TimeJitter, TimeScale, TimeShift),
     *(MergePolarity, SelectPolarity, FlipPolarity),
     Compose,

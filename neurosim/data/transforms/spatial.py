@@ -186,6 +186,22 @@ class Shift(Fixed[Events]):
 
 
 @dataclass(frozen=True)
+class Centre(Fixed[Events]):
+    """Move all events so that their median column and row lie in the middle of the sensor.
+
+    For recordings of one thing wherever it is: the median stays put under scattered noise. What leaves the sensor is
+    removed.
+    """
+
+    def _apply(self, events: Events) -> Events:
+        if not len(events):
+            return events
+        width, height, _ = events.sensor_size
+        dx, dy = width // 2 - int(np.median(events.x)), height // 2 - int(np.median(events.y))
+        return _moved(events, events.x.astype(np.int64) + dx, events.y.astype(np.int64) + dy)
+
+
+@dataclass(frozen=True)
 class RandomTranslate(Random):
     """Move all events by at most ``max_dx`` columns and ``max_dy`` rows; what leaves the sensor is removed."""
 

@@ -49,6 +49,16 @@ def test_windows_do_not_overlap_and_hold_all_their_events(root):
     assert sum(len(data[i][0]) for i in range(50)) == 10_000
 
 
+def test_training_windows_may_overlap_and_those_of_other_splits_never_do(root):
+    train, test = (WindowedRecordings(root, s, hop=0.05, min_events=0) for s in ("train", "test"))
+    starts = [i.start for i in train.items if i.label == 1]
+    assert np.all(np.diff(starts) == 50_000) and train.items[0].stop - train.items[0].start == 200_000
+    assert max(i.stop for i in train.items if i.label == 1) <= 5_500_000
+    assert np.all(np.diff([i.start for i in test.items if i.label == 1]) == 200_000)
+    with pytest.raises(RangeError, match=r"hop: must be > 0"):
+        WindowedRecordings(root, hop=0)
+
+
 def test_windows_with_few_events_are_dropped_and_counted(root):
     data = WindowedRecordings(root, "train")
     assert dict(data.dropped) == {"cup": 0, "key": 1}
