@@ -258,8 +258,8 @@ def _compare_steps(unit: Unit, program: Program, x: Sequence[Array], c: Array, s
 def _same(unit: Unit, what: str, got: Array, want: Array) -> None:
     if got.dtype != want.dtype:
         raise AssertionError(
-            f"{type(unit).__name__}: {what} is {got.dtype}, the reference {want.dtype}: where(condition, 1.0, 0.0) has no "
-            "type of its own; make one side a value, as in where(condition, 1.0 + 0.0 * v, 0.0)."
+            f"{type(unit).__name__}: {what} is {got.dtype}, the reference {want.dtype}: where(condition, 1.0, 0.0) has "
+            "no type of its own; make one side a value, as in where(condition, 1.0 + 0.0 * v, 0.0)."
         )
     if len(bad := np.argwhere(got != want)):
         at = tuple(bad[0].tolist())

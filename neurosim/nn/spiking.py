@@ -121,8 +121,8 @@ class UnitLayer(Layer):
         if not isinstance(state, dict) or set(state) != set(names):
             got = list(state) if isinstance(state, dict) else type(state).__name__
             raise ShapeError(f"{type(self).__name__}: state must be a dict with {list(names)}, got {got}.")
-        for name, value in state.items():
-            check_state(self, name, value, like.shape)
+        for name in names:
+            check_state(self, name, state[name], like.shape)
         return torch.stack([state[name].flatten().to(like.dtype) for name in names])
 
     def chunk(self, *tensors: Tensor) -> int:
