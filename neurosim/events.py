@@ -129,9 +129,7 @@ def _column(name: str, values: Any, dtype: Any) -> NDArray[Any]:
 def _check_bounds(name: str, column: NDArray[Any], bound: int) -> None:
     if column.size and (int(column.min()) < 0 or int(column.max()) >= bound):
         bad = int(np.flatnonzero((column < 0) | (column >= bound))[0])
-        raise RangeError(
-            f"Events.{name}: must be in 0..{bound - 1} on this sensor, got {column[bad]} at index {bad}."
-        )
+        raise RangeError(f"Events.{name}: must be in 0..{bound - 1} on this sensor, got {column[bad]} at index {bad}.")
 
 
 def _check_sorted(t: NDArray[np.int64]) -> None:

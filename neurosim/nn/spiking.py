@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -26,9 +26,11 @@ class UnitLayer(Layer):
         unit: the unit.
         dt: time step [s].
         surrogate: slope that stands for the derivative of a spike.
-        learn: names of the unit's parameters to train. Time constants and thresholds train through their logarithm,
-            decay factors through their logit, so they stay valid whatever the step size.
-        shape: shape of the trained parameters over the neurons, e.g. (128,) or (16, 1, 1); () is one per layer.
+        learn: the unit's parameters to train: names, or a dict of name and shape over the neurons such as
+            ``{"tau_mem": (), "v_threshold": (16, 1, 1)}``; () is one number for the layer. Time constants and
+            thresholds train through their logarithm, decay factors through their logit, so that they stay valid
+            whatever the step size.
+        shape: shape for the names in ``learn`` that are given without one.
         output: "spikes", or the name of a state that the layer returns instead. Default: the unit's own.
         detach_reset: let no gradient flow through the reset.
     """
@@ -39,7 +41,7 @@ class UnitLayer(Layer):
         *,
         dt: float = 1e-3,
         surrogate: Surrogate | None = None,
-        learn: Sequence[str] = (),
+        learn: Sequence[str] | Mapping[str, Sequence[int]] = (),
         shape: Sequence[int] = (),
         output: str | None = None,
         detach_reset: bool = False,
@@ -56,12 +58,13 @@ class UnitLayer(Layer):
                 f"{type(self).__name__}.surrogate: must be one such as units.SuperSpike(), got {surrogate!r}."
             )
         self.unit, self.dt, self.surrogate = unit, dt, Arctan() if surrogate is None else surrogate
-        self.learn, self.shape = tuple(learn), tuple(shape)
+        shapes = learn if isinstance(learn, Mapping) else dict.fromkeys(learn, shape)
+        self.learn = {name: tuple(of) for name, of in shapes.items()}
         self.output = unit.output if output is None else output
         self.program = trace(unit, self.surrogate, self.output, detach_reset)
         self._text, self._k = self.program.text(), list(self.surrogate.parameters())
-        for name in self.learn:
-            self.register_parameter(f"raw_{name}", nn.Parameter(_raw(unit, name, self.shape)))
+        for name, of in self.learn.items():
+            self.register_parameter(f"raw_{name}", nn.Parameter(_raw(unit, name, of)))
         values, rest = unit.coefficients(dt), unit.initial()
         if len(values) != len(unit.coeffs) or len(rest) != len(unit.state):
             raise RangeError(
@@ -73,7 +76,7 @@ class UnitLayer(Layer):
         self._cast: dict[torch.dtype, Tensor] = {}
 
     def extra_repr(self) -> str:
-        trained = f", learn={self.learn} of shape {self.shape}" if self.learn else ""
+        trained = f", learn={self.learn}" if self.learn else ""
         return f"{self.unit}, dt={self.dt:g} s, {self.surrogate}, output={self.output!r}{trained}"
 
     def parameter_values(self) -> dict[str, Tensor]:
@@ -90,12 +93,12 @@ class UnitLayer(Layer):
         }
         c = self.unit.with_values(**values).coefficients(self.dt, _exp)
         like = next(iter(self.parameters(recurse=False)))
-        shape = tuple(neurons) if self.shape else (1,)
+        shape = tuple(neurons) if any(self.learn.values()) else (1,)
         try:
             rows = [torch.as_tensor(v, dtype=like.dtype, device=like.device).expand(shape).flatten() for v in c]
         except RuntimeError:
             raise ShapeError(
-                f"{type(self).__name__}.shape: trained parameters of shape {self.shape} do not broadcast to "
+                f"{type(self).__name__}.shape: trained parameters {self.learn} do not broadcast to "
                 f"neurons of shape {tuple(neurons)}."
             ) from None
         return torch.stack(rows).to(dtype)

@@ -88,8 +88,8 @@ def evaluate(
         model: ``model.safetensors``, or the folder of a finished run.
         data: data folder, folder of the data set, or other recordings of the same kind: a ``.npz`` or a folder of
             them for "nmnist", recordings named after the classes for "dvs128_objects".
-        split: "train", "validation", "test" or "all". Default: "test", but "all" of files the model was not trained
-            on. A bare ``.npz`` has no splits and is always scored as a whole.
+        split: "train", "validation", "test" or "all". Default: "test". Of files the model was not trained on, and of a
+            bare ``.npz``, which has no splits, "test" is everything.
         step: called with (samples read, all samples).
 
     Returns:

@@ -13,10 +13,11 @@ from neurosim import nn as snn
 from neurosim import units
 from neurosim.errors import RangeError, ShapeError, check_choice, check_positive, nearest
 from neurosim.train.config import parse
-from neurosim.train.trained import PER, learning, weighted
+from neurosim.train.weights import weighted
 
 Shape = tuple[int, ...]  # of one sample at one time step, (C, H, W) or (N,)
 Named = str | dict[str, Any]
+PER = ("layer", "channel", "neuron")  # what one trained value of a unit's parameter is for
 
 
 @dataclass(frozen=True)
@@ -208,16 +209,16 @@ class SpikingSpec(LayerSpec):
 
     def build(self, shape: Shape, dt: float) -> nn.Module:
         """See the base."""
-        return learning(snn.Spiking(**self.options(shape, dt), output=self.output), self.learned)
+        return snn.Spiking(**self.options(shape, dt), output=self.output)
 
     def options(self, shape: Shape, dt: float) -> dict[str, Any]:
         """Arguments that `Spiking` and `Recurrent` share."""
         sizes = {"layer": (), "channel": (shape[0], *[1] * (len(shape) - 1)), "neuron": shape}
-        widest = max(self.learned.values(), key=PER.index, default="layer")
         return {
             "unit": named("unit", self.unit, units.ALL),
             "surrogate": named("surrogate", self.surrogate, units.SURROGATES),
-            "learn": tuple(self.learned), "shape": sizes[widest], "dt": dt, "detach_reset": self.detach_reset,
+            "learn": {name: sizes[per] for name, per in self.learned.items()}, "dt": dt,
+            "detach_reset": self.detach_reset,
         }  # fmt: skip
 
 
@@ -239,8 +240,7 @@ class RecurrentSpec(SpikingSpec):
         if self.output is not None:
             raise RangeError("output: a recurrent layer gives spikes.")
         (n,) = _axes(self.type, shape, 1)
-        layer = snn.Recurrent(n=n, init=self.init, scale=self.scale, **self.options(shape, dt))
-        return learning(layer, self.learned)
+        return snn.Recurrent(n=n, init=self.init, scale=self.scale, **self.options(shape, dt))
 
 
 @dataclass(frozen=True)

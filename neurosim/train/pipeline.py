@@ -17,7 +17,7 @@ from neurosim.data.datasets import EventDataset
 from neurosim.data.transforms import MergePolarity, ToFrames, Transform, frames_batch
 from neurosim.errors import FormatError, RangeError
 from neurosim.events import Events
-from neurosim.train.recipe import FramesSpec
+from neurosim.train.recipe import FramesSpec, event_transforms
 
 AHEAD = 3  # batches that wait for the network
 KEEP_BYTES = 256 * 2**20  # fixed frames of validation or test stay in memory up to this
@@ -89,11 +89,14 @@ class Framing:
         fixed = {} if spec.duration_us is None else {
             "duration_us": spec.duration_us, "start_us": spec.start_us, "bounds": "crop"
         }  # fmt: skip
+        self.prepare = event_transforms(spec.prepare, "frames.prepare", random=False)
         self.spec, self.grid = spec, ToFrames(n_bins=spec.n_bins, out_size=spec.out_size, **fixed)  # type: ignore[arg-type]
 
     def __call__(self, recordings: Sequence[Events]) -> Tensor:
         """Frames of a batch, float32."""
         spec = self.spec
+        if spec.prepare:
+            recordings = [self.prepare(r) for r in recordings]
         if spec.polarity == "merge":
             merge = MergePolarity()
             recordings = [merge(r) for r in recordings]

@@ -48,6 +48,8 @@ class FramesSpec:
 
     Args:
         n_bins: number of time bins, T.
+        prepare: list of transforms of events (`neurosim.data.transforms`) with a ``name`` each, applied to every
+            recording before it is binned, after the augmentation; none of them random: ``[{ name = "Centre" }]``.
         duration_us: length of the grid of bins [us]; without it, each recording is divided from its first to its last
             event.
         start_us: start of the grid [us]; events outside the grid are left out.
@@ -60,6 +62,7 @@ class FramesSpec:
     """
 
     n_bins: int
+    prepare: tuple[dict[str, Any], ...] = ()
     duration_us: int | None = None
     start_us: int = 0
     out_size: tuple[int, int] | None = None
@@ -79,6 +82,7 @@ class FramesSpec:
         check_seconds("dt", self.step)
         for n in self.out_size or ():
             check_positive("out_size", n)
+        event_transforms(self.prepare, "prepare", random=False)
 
     @property
     def step(self) -> float:
@@ -179,19 +183,7 @@ class Recipe:
 
     def augmentation(self) -> Any:
         """The augmentation as one transform of events."""
-        from neurosim.data.transforms import Compose, from_config
-        from neurosim.data.transforms.base import Fixed, Random
-
-        steps = []
-        for i, table in enumerate(self.augment):
-            try:
-                step = from_config(table)
-            except RangeError as error:
-                raise RangeError(f"augment[{i}]: {error}") from None
-            if not isinstance(step, (Fixed, Random)) or type(step).__name__ in ("ToFrames", "VoxelGrid", "TimeSurface"):
-                raise RangeError(f"augment[{i}]: {type(step).__name__} does not give events; see [frames].")
-            steps.append(step)
-        return Compose(tuple(steps))
+        return event_transforms(self.augment, "augment")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain tables; `recipe_from` gives back an equal recipe."""
@@ -201,6 +193,30 @@ class Recipe:
     def to_toml(self) -> str:
         """The recipe as TOML, with all defaults written out."""
         return to_toml(self.to_dict())
+
+
+def event_transforms(tables: Sequence[Mapping[str, Any]], where: str, random: bool = True) -> Any:
+    """Transforms of events by name as one.
+
+    Raises:
+        RangeError: an unknown transform or parameter, one that does not give events, or a random one where none is
+            allowed; ``where`` and the place in the list are named.
+    """
+    from neurosim.data.transforms import Compose, from_config
+    from neurosim.data.transforms.base import Fixed, Random
+
+    steps = []
+    for i, table in enumerate(tables):
+        try:
+            step = from_config(table)
+        except RangeError as error:
+            raise RangeError(f"{where}[{i}]: {error}") from None
+        if not isinstance(step, (Fixed, Random)) or type(step).__name__ in ("ToFrames", "VoxelGrid", "TimeSurface"):
+            raise RangeError(f"{where}[{i}]: {type(step).__name__} does not give events; see [frames].")
+        if step.random and not random:
+            raise RangeError(f"{where}[{i}]: {type(step).__name__} is random; such transforms belong in [[augment]].")
+        steps.append(step)
+    return Compose(tuple(steps))
 
 
 def recipe_from(table: Mapping[str, Any], where: str = "recipe") -> Recipe:

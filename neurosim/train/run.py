@@ -16,6 +16,7 @@ import torch
 
 import neurosim
 from neurosim.errors import FormatError, RangeError
+from neurosim.kernels.heap import reuse_heap
 from neurosim.train.checkpoint import State
 from neurosim.train.evaluate import Score, score_and_cost
 from neurosim.train.files import make_folder, remove_parts, write_bytes, write_json
@@ -89,6 +90,7 @@ def train(
         previous = torch.get_num_threads()
         try:
             torch.set_num_threads(recipe.train.threads or previous)
+            reuse_heap()
             return _run(recipe, place, tuple(seeds), (resume, overwrite), reporter)
         finally:
             torch.set_num_threads(previous)

@@ -125,7 +125,9 @@ def _all_npz(root: Path, classes: Sequence[str], **options: Any) -> EventDataset
 SETS: dict[str, SetEntry] = {
     "digits_dvs": SetEntry(_digits, "", ("size", "seed")),
     "nmnist": SetEntry(NMNIST, "events/nmnist", whole=_all_npz),
-    "dvs128_objects": SetEntry(_objects, "events/dvs128_objects", ("window", "min_events", "times"), _all_windows),
+    "dvs128_objects": SetEntry(
+        _objects, "events/dvs128_objects", ("window", "hop", "min_events", "times"), _all_windows
+    ),
     "dvs128_gesture": SetEntry(DVSGesture, "events/dvs128_gesture", ("max_duration",)),
     "shd": SetEntry(SHD, "events/shd"),
     "ssc": SetEntry(SSC, "events/ssc"),
@@ -133,7 +135,7 @@ SETS: dict[str, SetEntry] = {
     "ncaltech101": SetEntry(NCaltech101, "events/ncaltech101"),
     "folder": SetEntry(_folder, "events/folder", ("rule", "format", "sensor_size")),
     "npz": SetEntry(_npz, "events/npz", ("rule", "classes", "sensor_size"), _all_npz),
-    "windows": SetEntry(_windows, "events/windows", ("classes", "window", "min_events", "times"), _all_windows),
+    "windows": SetEntry(_windows, "events/windows", ("classes", "window", "hop", "min_events", "times"), _all_windows),
 }
 
 
@@ -189,7 +191,7 @@ def open_other(
         name: data set of the model.
         options: of it.
         root: the data set, files of the same kind, or None for the default place.
-        split: of the data set, or "all". Default: "test", but "all" of files that are not those of the training.
+        split: of the data set, or "all". Default: "test"; of files that are not those of the training, that is all.
         classes: of the model.
         known: digests of the files of the training.
 
@@ -201,7 +203,7 @@ def open_other(
     if entry.whole is not None:
         bare = not _has_layout(name, folder)
         foreign = bool(known) and root is not None and not (set(digests(folder)) & set(known))
-        if bare or split == "all" or (split is None and foreign):
+        if bare or split == "all" or (split in (None, "test") and foreign):
             rest = {key: value for key, value in options.items() if key != "classes"}
             return entry.whole(folder, classes, **rest), "all"
     if split == "all":

@@ -21,8 +21,11 @@ def register_tracer(functions: dict[str, Callable[..., Any]]) -> None:
 
 
 def _library(*args: Any) -> str:
+    torch = sys.modules.get("torch")
+    if torch is not None and any(isinstance(a, torch.Tensor) for a in args):  # first: torch.compile can follow this
+        return "torch"
     found = {type(a).__module__.partition(".")[0] for a in args}
-    for name in ("neurosim", "torch", "sympy", "numpy"):
+    for name in ("neurosim", "sympy", "numpy"):
         if name in found:
             return name
     return "math"
