@@ -8,6 +8,7 @@ import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -230,11 +231,10 @@ def _draw(out: Path, state: State, samples: Samples, spec: ModelSpec, test: Scor
 
 def versions() -> dict[str, str]:
     """Versions of neurosim, Python and the libraries that decide results."""
-    import numba
 
     return {
         "neurosim": neurosim.__version__, "python": platform.python_version(), "torch": torch.__version__,
-        "numpy": np.__version__, "numba": numba.__version__,
+        "numpy": np.__version__, "numba": version("numba"),
     }  # fmt: skip
 
 

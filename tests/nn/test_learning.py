@@ -84,7 +84,7 @@ def test_a_refractory_period_cannot_train():
 
 
 def test_a_shape_that_does_not_fit_the_neurons_is_refused():
-    with pytest.raises(ShapeError, match=r"shape \(5,\) do not broadcast to neurons of shape \(6, 4, 4\)"):
+    with pytest.raises(ShapeError, match=r"do not broadcast to neurons of shape \(6, 4, 4\)"):
         nn.Spiking(units.LIF(), learn=("tau_mem",), shape=(5,))(X)
 
 
