@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from typing import Any
 
@@ -53,16 +54,29 @@ class Sequential(Layer):
         return list(self._modules.values())[index]  # type: ignore[return-value]
 
     def fold_norms(self) -> Sequential:
-        """A copy in which every batch norm behind a linear or convolution layer is folded into it (evaluation)."""
+        """A copy in which every batch norm behind a linear or convolution layer is folded into it (evaluation).
+
+        Norms in inner `Sequential` and `Residual` layers too; ordinary torch.nn modules count as the layers they are.
+        """
         folded: OrderedDict[str, nn.Module] = OrderedDict()
         for name, layer in self._modules.items():
             assert layer is not None
-            last = next(reversed(folded.values())) if folded else None
-            if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)) and isinstance(last, (nn.Linear, nn.Conv2d)):
-                folded[next(reversed(folded))] = fold_norm(last, layer)
+            last = next(reversed(folded)) if folded else None
+            if isinstance(norm := _plain(layer), NORMS) and last and isinstance(_plain(folded[last]), FOLDABLE):
+                merged = fold_norm(_plain(folded[last]), norm)
+                folded[last] = merged if isinstance(merged, Layer) else PerStep(merged)
+            elif isinstance(layer, (Sequential, Residual)):
+                folded[name] = layer.fold_norms()
             else:
-                folded[name] = layer.fold_norms() if isinstance(layer, Sequential) else layer
-        return Sequential(folded)
+                folded[name] = copy.deepcopy(layer)
+        return Sequential(folded).train(self.training)
+
+
+NORMS, FOLDABLE = (nn.BatchNorm1d, nn.BatchNorm2d), (nn.Linear, nn.Conv2d)
+
+
+def _plain(layer: nn.Module) -> nn.Module:
+    return layer.module if isinstance(layer, PerStep) else layer
 
 
 class Residual(Layer):
@@ -82,3 +96,7 @@ class Residual(Layer):
         if y.shape != x.shape:
             raise ShapeError(f"Residual: the inner layers must keep the shape {tuple(x.shape)}, got {tuple(y.shape)}.")
         return x + y, state
+
+    def fold_norms(self) -> Residual:
+        """A copy with folded norms, see `Sequential.fold_norms`."""
+        return Residual(*self.inner.fold_norms()._modules.values())  # type: ignore[arg-type]

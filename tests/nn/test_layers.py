@@ -222,6 +222,7 @@ def test_folded_norms_do_the_same_in_evaluation(bias):
     model = nn.Sequential(
         nn.Conv2d(2, 4, 3, bias=bias), nn.BatchNorm2d(4), nn.Spiking(units.LIF()), nn.Flatten(),
         nn.Sequential(nn.Linear(16, 3, bias=bias), nn.BatchNorm1d(3)),
+        nn.Residual(nn.Linear(3, 3, bias=bias), nn.BatchNorm1d(3)), torch.nn.Linear(3, 3), nn.BatchNorm1d(3),
     )  # fmt: skip
     for _ in range(3):
         model(torch.randn(7, 2, 2, 4, 4) * 2 + 1)  # gives the norms statistics
