@@ -24,12 +24,13 @@ SPIKING, OUTPUT = {spiking}, {output}
 '''
 
 
-def model_source(program: Program, dtype: str, learn: bool = True, backward: bool = True) -> str:
+def model_source(program: Program, dtype: str, learn: bool = True, uniform: bool = True, backward: bool = True) -> str:
     """Source of the model module.
 
     Args:
         dtype: "float32" or "float64".
         learn: accumulate gradients of the coefficients.
+        uniform: all neurons share their coefficients, which then stay in registers.
         backward: also write the adjoint (which takes SymPy to derive).
     """
     header = HEADER.format(
@@ -37,14 +38,14 @@ def model_source(program: Program, dtype: str, learn: bool = True, backward: boo
         dtype=dtype, block=BLOCK, states=program.states, coeffs=program.coeffs, ports=program.ports,
         rows=_Layout(program).rows, spiking=program.spiking, output=program.output,
     )  # fmt: skip
-    functions = [program.step, program.reset, _rows(program), _advance(program)]
+    functions = [program.step, program.reset, _rows(program), _scalars(program, uniform), _advance(program, uniform)]
     if backward:
         functions += [
             program.slope,
             derive_adjoint(program),
             _parameters(program),
             _load(program),
-            _retreat(program, learn),
+            _retreat(program, learn, uniform),
             _store(program),
         ]
     return header + "".join(f"\n\n@njit(forceinline=True)\n{f}" for f in functions)
@@ -58,12 +59,14 @@ class _Layout:
     overlap at run time, so the loops vectorise however many quantities a unit has.
     """
 
-    def __init__(self, p: Program) -> None:
+    def __init__(self, p: Program, uniform: bool = False) -> None:
         counts = (p.states, p.coeffs, p.states, p.coeffs, p.states, p.ports, p.ports, 1)
         starts = [sum(counts[:j]) for j in range(len(counts) + 1)]
         self.s, self.c, self.g, self.gc, self.past, self.x, self.gx, (self.gy,) = (
             [f"w[{r} * BLOCK + i]" for r in range(a, b)] for a, b in itertools.pairwise(starts)
         )
+        if uniform:
+            self.c = [f"c[{k}]" for k in range(p.coeffs)]
         self.inputs = [f"x[{j}][i]" for j in range(p.ports)]
         self.rows = starts[-1]
 
@@ -79,10 +82,15 @@ def _rows(p: Program) -> str:
 """
 
 
-def _advance(p: Program) -> str:
-    row, moved = _Layout(p), [f"p{k}" for k in range(p.states)]
+def _scalars(p: Program, uniform: bool) -> str:
+    values = [f"c[{k}, 0]" for k in range(p.coeffs)] if uniform and p.coeffs else ["FLOAT(0.0)"]
+    return f"def scalars(c):\n    return {_tuple(values)}\n"
+
+
+def _advance(p: Program, uniform: bool) -> str:
+    row, moved = _Layout(p, uniform), [f"p{k}" for k in range(p.states)]
     spike = "z = FLOAT(1.0) if u > FLOAT(0.0) else FLOAT(0.0)" if p.spiking else "z = FLOAT(0.0)"
-    return f"""def advance(w, x, i):
+    return f"""def advance(w, c, x, i):
     {_tuple([*moved, "u"] if p.spiking else moved)} = step({", ".join([*row.s, *row.inputs, *row.c])})
     {spike}
     {_tuple(row.s)} = reset({", ".join([*moved, "z", *row.c])})
@@ -109,8 +117,8 @@ def _store(p: Program) -> str:
     return f"def store(w, gx, n):\n{loops}"
 
 
-def _retreat(p: Program, learn: bool) -> str:
-    row, c, a = _Layout(p), [f"c{k}" for k in range(p.coeffs)], [f"a{k}" for k in range(p.coeffs)]
+def _retreat(p: Program, learn: bool, uniform: bool) -> str:
+    row, c, a = _Layout(p, uniform), [f"c{k}" for k in range(p.coeffs)], [f"a{k}" for k in range(p.coeffs)]
     g = [f"g{k}" for k in range(p.states)]
     lines = [f"{_tuple(c)} = {_tuple(row.c)}"] if c else []
     lines.append(f"{_tuple(g)} = {_tuple(row.g)}")
@@ -127,4 +135,4 @@ def _retreat(p: Program, learn: bool) -> str:
     lines.append(f"{_tuple([*row.g, *row.gx, *a])} = adjoint({arguments})")
     if learn:
         lines += [f"{target} += {value}" for target, value in zip(row.gc, a, strict=True)]
-    return "\n    ".join(["def retreat(w, k, i):", *lines]) + "\n"
+    return "\n    ".join(["def retreat(w, c, k, i):", *lines]) + "\n"

@@ -15,6 +15,7 @@ from neurosim.kernels.model import (
     parameters,
     retreat,
     rows,
+    scalars,
     store,
 )
 
@@ -31,7 +32,7 @@ def backward(x, c, marks, gy, k, gs, gx, gc, chunk, first, last):  # type: ignor
     steps, size, period = x[0].shape[0], x[0].shape[1], c.shape[1]
     w = np.empty(ROWS * BLOCK, FLOAT)
     past = np.empty((chunk, STATES * BLOCK), FLOAT)
-    slope_parameters = parameters(k)
+    fixed, slope_parameters = scalars(c), parameters(k)
     for block in range(first, last):
         a = block * BLOCK
         b = min(size, a + BLOCK)
@@ -52,11 +53,11 @@ def backward(x, c, marks, gy, k, gs, gx, gc, chunk, first, last):  # type: ignor
                 x_t = rows(x, t, a, b)
                 if t < stop - 1:
                     for i in range(n):
-                        advance(w, x_t, i)
+                        advance(w, fixed, x_t, i)
             for t in range(stop - 1, start - 1, -1):
                 load(w, past[t - start], rows(x, t, a, b), gy[min(t, len(gy) - 1), a:b], n)
                 for i in range(n):
-                    retreat(w, slope_parameters, i)
+                    retreat(w, fixed, slope_parameters, i)
                 store(w, rows(gx, t, a, b), n)
         for j in range(STATES):
             gs[j, a:b] = w[(STATES + COEFFS + j) * BLOCK : (STATES + COEFFS + j) * BLOCK + n]

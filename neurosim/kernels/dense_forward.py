@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from neurosim.kernels.denormals import flush_denormals, restore_denormals
-from neurosim.kernels.model import BLOCK, COEFFS, FLOAT, STATES, advance, rows
+from neurosim.kernels.model import BLOCK, COEFFS, FLOAT, STATES, advance, rows, scalars
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -17,6 +17,7 @@ def forward(x, c, s, y, marks, chunk, first, last):  # type: ignore[no-untyped-d
     """
     mode = flush_denormals()
     steps, size, period = y.shape[0], y.shape[1], c.shape[1]
+    fixed = scalars(c)
     w = np.empty((STATES + COEFFS) * BLOCK, FLOAT)
     for block in range(first, last):
         a = block * BLOCK
@@ -32,7 +33,7 @@ def forward(x, c, s, y, marks, chunk, first, last):  # type: ignore[no-untyped-d
                     marks[t // chunk, k, a:b] = w[k * BLOCK : k * BLOCK + b - a]
             x_t, y_t = rows(x, t, a, b), y[t, a:b]
             for i in range(b - a):
-                y_t[i] = advance(w, x_t, i)
+                y_t[i] = advance(w, fixed, x_t, i)
         for k in range(STATES):
             s[k, a:b] = w[k * BLOCK : k * BLOCK + b - a]
     restore_denormals(mode)

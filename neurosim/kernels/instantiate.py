@@ -36,7 +36,7 @@ def cache_folder() -> Path:
 
 
 @lru_cache(maxsize=512)
-def _instantiate(template: str, program: Program, dtype: str, learn: bool) -> ModuleType:
+def _instantiate(template: str, program: Program, dtype: str, learn: bool, uniform: bool) -> ModuleType:
     import numba
 
     with _LOCK:
@@ -46,19 +46,19 @@ def _instantiate(template: str, program: Program, dtype: str, learn: bool) -> Mo
             program, learn = replace(program, parameters=0, slope="", detach_reset=False), False
         # the adjoint takes SymPy seconds to import: find the file by what determines it, derive only when it is missing
         key = hashlib.sha256(
-            "\n".join([text, program.text(), dtype, str(learn), numba.__version__, _generator()]).encode()
+            "\n".join([text, program.text(), dtype, f"{learn} {uniform}", numba.__version__, _generator()]).encode()
         ).hexdigest()[:20]
         name = f"neurosim_{template}_{program.name}_{key}"
         path = _usable(cache_folder()) / f"{name}.py"
         if not path.exists():
-            source = model_source(program, dtype, learn, backward)
+            source = model_source(program, dtype, learn, uniform, backward)
             _write(path, MODEL_IMPORT.sub(lambda _: source.split('"""', 2)[2], text, count=1))
         return _load(name, path)
 
 
-def instantiate(template: str, program: Program, dtype: str, learn: bool = False) -> ModuleType:
+def instantiate(template: str, program: Program, dtype: str, learn: bool = False, uniform: bool = True) -> ModuleType:
     """The module ``template`` ("dense_forward", ...) bound to ``program`` for ``dtype``; compiled at first call."""
-    return _instantiate(template, program, dtype, learn)
+    return _instantiate(template, program, dtype, learn, uniform)
 
 
 @lru_cache(maxsize=1)

@@ -23,7 +23,10 @@ def step(s0, x0, c0, c1, c2, c3, c4):  # type: ignore[no-untyped-def]
     t2 = t0 + t1
     t3 = t2 + c2
     t4 = t3 - c3
-    return (t3, t4)
+    return (
+        t3,
+        t4,
+    )
 
 
 @njit(forceinline=True)
@@ -39,20 +42,15 @@ def rows(x, t, a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(forceinline=True)
-def advance(w, x, i):  # type: ignore[no-untyped-def]
-    (p0, u) = step(
-        w[0 * BLOCK + i],
-        x[0][i],
-        w[1 * BLOCK + i],
-        w[2 * BLOCK + i],
-        w[3 * BLOCK + i],
-        w[4 * BLOCK + i],
-        w[5 * BLOCK + i],
-    )
+def scalars(c):  # type: ignore[no-untyped-def]
+    return (c[0, 0], c[1, 0], c[2, 0], c[3, 0], c[4, 0])
+
+
+@njit(forceinline=True)
+def advance(w, c, x, i):  # type: ignore[no-untyped-def]
+    (p0, u) = step(w[0 * BLOCK + i], x[0][i], c[0], c[1], c[2], c[3], c[4])
     z = FLOAT(1.0) if u > FLOAT(0.0) else FLOAT(0.0)
-    (w[0 * BLOCK + i],) = reset(
-        p0, z, w[1 * BLOCK + i], w[2 * BLOCK + i], w[3 * BLOCK + i], w[4 * BLOCK + i], w[5 * BLOCK + i]
-    )
+    (w[0 * BLOCK + i],) = reset(p0, z, c[0], c[1], c[2], c[3], c[4])
     return z
 
 
@@ -97,8 +95,8 @@ def load(w, past, x, gy, n):  # type: ignore[no-untyped-def]
 
 
 @njit(forceinline=True)
-def retreat(w, k, i):  # type: ignore[no-untyped-def]
-    (c0, c1, c2, c3, c4) = (w[1 * BLOCK + i], w[2 * BLOCK + i], w[3 * BLOCK + i], w[4 * BLOCK + i], w[5 * BLOCK + i])
+def retreat(w, c, k, i):  # type: ignore[no-untyped-def]
+    (c0, c1, c2, c3, c4) = (c[0], c[1], c[2], c[3], c[4])
     (g0,) = (w[6 * BLOCK + i],)
     u = step(w[12 * BLOCK + i], w[13 * BLOCK + i], c0, c1, c2, c3, c4)[1]
     z = FLOAT(1.0) if u > FLOAT(0.0) else FLOAT(0.0)

@@ -14,6 +14,7 @@ from neurosim.kernels.model import (
     load,
     parameters,
     retreat,
+    scalars,
     store,
 )
 
@@ -60,7 +61,7 @@ def backward(x, weight, weight_t, c, marks, gy, k, gs, gx, gc, chunk, first, las
     past = np.empty((chunk, blocks, STATES * BLOCK), FLOAT)
     currents = np.empty((chunk, size), FLOAT)
     z, g_spike, g_out = np.empty(size, FLOAT), np.empty(size, FLOAT), np.empty(size, FLOAT)
-    slope_parameters = parameters(k)
+    fixed, slope_parameters = scalars(c), parameters(k)
     for row in range(first, last):
         w[:, :] = FLOAT(0.0)
         for block in range(blocks):
@@ -88,7 +89,7 @@ def backward(x, weight, weight_t, c, marks, gy, k, gs, gx, gc, chunk, first, las
                     past[t - start, block, :] = w[block, : STATES * BLOCK]
                     w_block, x_block, z_block = w[block], (currents[t - start, a:b],), z[a:b]
                     for i in range(b - a):
-                        z_block[i] = advance(w_block, x_block, i)
+                        z_block[i] = advance(w_block, fixed, x_block, i)
             for t in range(stop - 1, start - 1, -1):
                 for i in range(size):
                     g_out[i] = gy[t, row, i] + g_spike[i]
@@ -98,7 +99,7 @@ def backward(x, weight, weight_t, c, marks, gy, k, gs, gx, gc, chunk, first, las
                     w_block = w[block]
                     load(w_block, past[t - start, block], (currents[t - start, a:b],), g_out[a:b], b - a)
                     for i in range(b - a):
-                        retreat(w_block, slope_parameters, i)
+                        retreat(w_block, fixed, slope_parameters, i)
                     store(w_block, (gx[t, row, a:b],), b - a)
                 scatter(gx[t, row], weight_t, g_spike)
         gs[STATES, row, :] = g_spike

@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from neurosim.kernels.denormals import flush_denormals, restore_denormals
-from neurosim.kernels.model import BLOCK, COEFFS, FLOAT, STATES, advance
+from neurosim.kernels.model import BLOCK, COEFFS, FLOAT, STATES, advance, scalars
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -20,6 +20,7 @@ def forward(x, weight, c, s, y, marks, chunk, first, last):  # type: ignore[no-u
     mode = flush_denormals()
     steps, size, period = y.shape[0], y.shape[2], c.shape[1]
     blocks = (size + BLOCK - 1) // BLOCK
+    fixed = scalars(c)
     w = np.empty((blocks, (STATES + COEFFS) * BLOCK), FLOAT)
     current = np.empty(size, FLOAT)
     for row in range(first, last):
@@ -50,7 +51,7 @@ def forward(x, weight, c, s, y, marks, chunk, first, last):  # type: ignore[no-u
                 b = min(size, a + BLOCK)
                 w_block, x_block, y_block = w[block], (current[a:b],), y[t, row, a:b]
                 for i in range(b - a):
-                    y_block[i] = advance(w_block, x_block, i)
+                    y_block[i] = advance(w_block, fixed, x_block, i)
             z = y[t, row]
         for block in range(blocks):
             a = block * BLOCK

@@ -18,6 +18,7 @@ from neurosim.errors import RangeError, UnsupportedError
 from neurosim.kernels.codegen import BLOCK
 from neurosim.kernels.pool import run_ranges
 from neurosim.kernels.trace import Program
+from neurosim.nn import workspace
 
 CHUNK = 32  # steps between marked states: the backward pass recomputes this many at a time, in cache
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
@@ -40,12 +41,12 @@ _library.define(
 )
 
 
-def _kernel(template: str, program: str, dtype: torch.dtype, learn: bool = False) -> Any:
+def _kernel(template: str, program: str, x: Tensor, c: Tensor, learn: bool = False) -> Any:
     from neurosim.kernels.instantiate import instantiate  # Numba is imported at the first call, not at import
 
-    if dtype not in DTYPES:
-        raise UnsupportedError(f"x: the fused kernels take float32 or float64, got {dtype}. Convert: x.float().")
-    return instantiate(template, Program.from_text(program), DTYPES[dtype], learn)
+    if x.dtype not in DTYPES:
+        raise UnsupportedError(f"x: the fused kernels take float32 or float64, got {x.dtype}. Convert: x.float().")
+    return instantiate(template, Program.from_text(program), DTYPES[x.dtype], learn, uniform=c.shape[1] == 1)
 
 
 def _array(x: Tensor) -> Any:
@@ -55,9 +56,9 @@ def _array(x: Tensor) -> Any:
 def _spiking(x: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
     del k
     _, steps, size = x.shape
-    y, end = torch.empty_like(x[0], memory_format=torch.contiguous_format), state.clone()
+    y, end = workspace.empty((steps, size), x.dtype), state.clone()
     marks = x.new_empty((_marks(steps, chunk), *state.shape))
-    forward = _kernel("dense_forward", program, x.dtype).forward
+    forward = _kernel("dense_forward", program, x, c).forward
     inputs, arrays = tuple(_array(x)), [_array(c), end.numpy(), y.numpy(), marks.numpy()]
     run_ranges(lambda a, b: forward(inputs, *arrays, chunk, a, b), _blocks(size), steps * size, torch.get_num_threads())
     _check_finite(x.unbind(), end)
@@ -70,12 +71,9 @@ def _spiking_backward(
     _, steps, size = x.shape
     # a gradient that is the same at every step (of a mean over time) stays one row, however long the recording
     gy = (gy[:1] if gy.stride(0) == 0 else gy).contiguous()
-    gx, gs = (
-        torch.empty_like(x, memory_format=torch.contiguous_format),
-        gend.clone(memory_format=torch.contiguous_format),
-    )
+    gx, gs = workspace.empty(x.shape, x.dtype), gend.clone(memory_format=torch.contiguous_format)
     gc = c.new_zeros((c.shape[0], _blocks(size) if c.shape[1] == 1 else size))
-    backward = _kernel("dense_backward", program, x.dtype, learn).backward
+    backward = _kernel("dense_backward", program, x, c, learn).backward
     inputs, outputs = tuple(_array(x)), tuple(gx.numpy())
     arrays = [_array(c), _array(marks), gy.numpy(), np.asarray(k, inputs[0].dtype), gs.numpy(), outputs, gc.numpy()]
     run_ranges(
@@ -87,9 +85,9 @@ def _spiking_backward(
 def _recurrent(x: Tensor, weight: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
     del k
     steps, batch, size = x.shape
-    y, end = torch.empty_like(x, memory_format=torch.contiguous_format), state.clone()
+    y, end = workspace.empty(x.shape, x.dtype), state.clone()
     marks = x.new_empty((_marks(steps, chunk), *state.shape))
-    forward = _kernel("recurrent_forward", program, x.dtype).forward
+    forward = _kernel("recurrent_forward", program, x, c).forward
     arrays = [_array(x), _array(weight.t()), _array(c), end.numpy(), y.numpy(), marks.numpy()]
     run_ranges(lambda a, b: forward(*arrays, chunk, a, b), batch, steps * batch * size, torch.get_num_threads())
     _check_finite([x], end)
@@ -101,12 +99,9 @@ def _recurrent_backward(
     chunk: int, learn: bool,
 ) -> Any:  # fmt: skip
     batch, size = x.shape[1:]
-    gx, gs = (
-        torch.empty_like(x, memory_format=torch.contiguous_format),
-        gend.clone(memory_format=torch.contiguous_format),
-    )
+    gx, gs = workspace.empty(x.shape, x.dtype), gend.clone(memory_format=torch.contiguous_format)
     gc = c.new_zeros((c.shape[0], batch, size))
-    backward = _kernel("recurrent_backward", program, x.dtype, learn).backward
+    backward = _kernel("recurrent_backward", program, x, c, learn).backward
     arrays = [_array(a) for a in (x, weight.t(), weight, c, marks, gy)]
     outputs = [np.asarray(k, gx.numpy().dtype), gs.numpy(), gx.numpy(), gc.numpy()]
     run_ranges(lambda a, b: backward(*arrays, *outputs, chunk, a, b), batch, x.numel(), torch.get_num_threads())
@@ -167,40 +162,56 @@ def _(x: Tensor, weight: Tensor, c: Tensor, marks: Any, gy: Any, gend: Tensor, k
     return torch.empty_like(x), torch.empty_like(c), torch.empty_like(gend)
 
 
-def _keep_spiking(ctx: Any, inputs: Any, output: Any) -> None:
-    x, c, _, ctx.k, ctx.program, ctx.chunk = inputs
-    ctx.save_for_backward(x, c, output[2])
-    ctx.mark_non_differentiable(output[2])
-    ctx.set_materialize_grads(False)
+class _Spiking(torch.autograd.Function):
+    """Gradient of ``neurosim::spiking``; an autograd kernel costs half the dispatch of ``register_autograd``."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
+        with torch._C._AutoDispatchBelowAutograd():
+            y, end, marks = torch.ops.neurosim.spiking(x, c, state, k, program, chunk)
+        ctx.k, ctx.program, ctx.chunk = k, program, chunk
+        ctx.save_for_backward(x, c, marks)
+        ctx.mark_non_differentiable(marks)
+        ctx.set_materialize_grads(False)
+        return y, end, marks
+
+    @staticmethod
+    def backward(ctx: Any, gy: Tensor | None, gend: Tensor | None, gmarks: Any) -> Any:  # type: ignore[override]
+        x, c, marks = ctx.saved_tensors
+        gy = torch.zeros_like(x[0]) if gy is None else gy
+        gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
+        learn = ctx.needs_input_grad[1]
+        gx, gc, gs = torch.ops.neurosim.spiking_backward(x, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn)
+        return gx, gc if learn else None, gs, None, None, None
 
 
-def _pull_spiking(ctx: Any, gy: Tensor | None, gend: Tensor | None, gmarks: Any) -> Any:
-    x, c, marks = ctx.saved_tensors
-    gy = torch.zeros_like(x[0]) if gy is None else gy
-    gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
-    learn = ctx.needs_input_grad[1]
-    gx, gc, gs = torch.ops.neurosim.spiking_backward(x, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn)
-    return gx, gc if learn else None, gs, None, None, None
+class _Recurrent(torch.autograd.Function):
+    """Gradient of ``neurosim::recurrent``."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int
+    ) -> Any:
+        with torch._C._AutoDispatchBelowAutograd():
+            y, end, marks = torch.ops.neurosim.recurrent(x, weight, c, state, k, program, chunk)
+        ctx.k, ctx.program, ctx.chunk = k, program, chunk
+        ctx.save_for_backward(x, weight, c, state[-1], y, marks)
+        ctx.mark_non_differentiable(marks)
+        ctx.set_materialize_grads(False)
+        return y, end, marks
+
+    @staticmethod
+    def backward(ctx: Any, gy: Tensor | None, gend: Tensor | None, gmarks: Any) -> Any:  # type: ignore[override]
+        x, weight, c, z0, y, marks = ctx.saved_tensors
+        gy = torch.zeros_like(x) if gy is None else gy
+        gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
+        learn = ctx.needs_input_grad[2]
+        gx, gc, gs = torch.ops.neurosim.recurrent_backward(
+            x, weight, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn
+        )
+        before = torch.cat([z0.unsqueeze(0), y[:-1]]).flatten(0, 1)
+        return gx, gx.flatten(0, 1).t() @ before, gc if learn else None, gs, None, None, None
 
 
-def _keep_recurrent(ctx: Any, inputs: Any, output: Any) -> None:
-    x, weight, c, state, ctx.k, ctx.program, ctx.chunk = inputs
-    ctx.save_for_backward(x, weight, c, state[-1], *output[::2])
-    ctx.mark_non_differentiable(output[2])
-    ctx.set_materialize_grads(False)
-
-
-def _pull_recurrent(ctx: Any, gy: Tensor | None, gend: Tensor | None, gmarks: Any) -> Any:
-    x, weight, c, z0, y, marks = ctx.saved_tensors
-    gy = torch.zeros_like(x) if gy is None else gy
-    gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
-    learn = ctx.needs_input_grad[2]
-    gx, gc, gs = torch.ops.neurosim.recurrent_backward(
-        x, weight, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn
-    )
-    before = torch.cat([z0.unsqueeze(0), y[:-1]]).flatten(0, 1)
-    return gx, gx.flatten(0, 1).t() @ before, gc if learn else None, gs, None, None, None
-
-
-torch.library.register_autograd("neurosim::spiking", _pull_spiking, setup_context=_keep_spiking, lib=_library)
-torch.library.register_autograd("neurosim::recurrent", _pull_recurrent, setup_context=_keep_recurrent, lib=_library)
+_library.impl("spiking", lambda *arguments: _Spiking.apply(*arguments), "Autograd")
+_library.impl("recurrent", lambda *arguments: _Recurrent.apply(*arguments), "Autograd")
