@@ -176,7 +176,7 @@ class _Spiking(torch.autograd.Function):
         return y, end, marks
 
     @staticmethod
-    def backward(ctx: Any, gy: Tensor | None, gend: Tensor | None, gmarks: Any) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gy: Tensor | None, gend: Tensor | None, gmarks: Any) -> Any:
         x, c, marks = ctx.saved_tensors
         gy = torch.zeros_like(x[0]) if gy is None else gy
         gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
@@ -201,7 +201,7 @@ class _Recurrent(torch.autograd.Function):
         return y, end, marks
 
     @staticmethod
-    def backward(ctx: Any, gy: Tensor | None, gend: Tensor | None, gmarks: Any) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gy: Tensor | None, gend: Tensor | None, gmarks: Any) -> Any:
         x, weight, c, z0, y, marks = ctx.saved_tensors
         gy = torch.zeros_like(x) if gy is None else gy
         gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
@@ -213,5 +213,5 @@ class _Recurrent(torch.autograd.Function):
         return gx, gx.flatten(0, 1).t() @ before, gc if learn else None, gs, None, None, None
 
 
-_library.impl("spiking", lambda *arguments: _Spiking.apply(*arguments), "Autograd")
-_library.impl("recurrent", lambda *arguments: _Recurrent.apply(*arguments), "Autograd")
+_library.impl("spiking", lambda *inputs: _Spiking.apply(*inputs), "Autograd")  # type: ignore[no-untyped-call]
+_library.impl("recurrent", lambda *inputs: _Recurrent.apply(*inputs), "Autograd")  # type: ignore[no-untyped-call]
