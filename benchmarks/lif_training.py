@@ -206,6 +206,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--no-memory", action="store_true", help="leave out the peak memory table")
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--implementations", nargs="+", choices=IMPLEMENTATIONS, default=list(IMPLEMENTATIONS))
+    parser.add_argument("--threads", type=int, nargs="+", help="numbers of threads (default 1 2, quick 1)")
+    parser.add_argument("--heaps", nargs="+", choices=["plain", "reuse"], help="default both, quick plain")
     parser.add_argument("--rounds", type=int, help="turns of every process (default 7, quick 4)")
     parser.add_argument("--reps", type=int, default=2, help="timed repetitions per turn")
     parser.add_argument("--json", type=Path, help="write every sample here")
@@ -219,8 +221,8 @@ def plan_from(args: argparse.Namespace) -> Plan:
     return Plan(
         workloads=args.workloads,
         implementations=[name for name in args.implementations if compiled or not IMPLEMENTATIONS[name].compiled],
-        threads=[1] if args.quick else [1, 2],
-        heaps=[False] if args.quick else [False, True],
+        threads=args.threads or ([1] if args.quick else [1, 2]),
+        heaps=[h == "reuse" for h in args.heaps or (["plain"] if args.quick else ["plain", "reuse"])],
         rounds=args.rounds or (4 if args.quick else 7),
         reps=args.reps,
         memory_runs=0 if args.no_memory else 1 if args.quick else 3,
