@@ -23,7 +23,7 @@ from neurosim.nn.ops import CHUNK
 from neurosim.units import SuperSpike, Surrogate, Unit
 
 Array = NDArray[Any]
-STEPS, BATCH, NEURONS = 97, 3, 347  # no multiple of a chunk (32) or a block (512); enough for two threads
+STEPS, BATCH, NEURONS = 97, 7, 347  # no multiple of a chunk (32) or a block (2048); enough for two threads
 DRIVES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 LEAST_RATE = 0.01  # spikes per step below which a comparison of spikes says little
 

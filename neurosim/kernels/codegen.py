@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from neurosim.kernels.adjoint import derive_adjoint
 from neurosim.kernels.trace import Program
 
-BLOCK = 512  # neurons per block: the rows of a block stay in the first-level cache
+BLOCK = 2048  # neurons per block: rows long enough for the prefetcher, few enough bytes for the second-level cache
 
 HEADER = '''"""{title}"""
 

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 FLOAT = np.float32
-BLOCK = 512
+BLOCK = 2048
 STATES, COEFFS, PORTS, ROWS = 1, 5, 1, 16
 SPIKING, OUTPUT = True, -1
 
