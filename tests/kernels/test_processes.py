@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader, Dataset
 from neurosim import nn, units
 from neurosim.errors import NeurosimWarning
 from neurosim.kernels import instantiate, pool
+from neurosim.kernels.codegen import BLOCK
 
-LARGE = (128, 2, 1024)  # four blocks and five times the smallest job: the pool is used
+LARGE = (64, 4, BLOCK)  # four blocks and ten times the smallest job: the pool is used
 LAYER = nn.Spiking(units.LIF())
 
 
