@@ -163,7 +163,7 @@ def _(x: Tensor, weight: Tensor, c: Tensor, marks: Any, gy: Any, gend: Tensor, k
 
 
 class _Spiking(torch.autograd.Function):
-    """Gradient of ``neurosim::spiking``; an autograd kernel costs half the dispatch of ``register_autograd``."""
+    """Gradient of ``neurosim::spiking``; an autograd kernel dispatches faster than ``register_autograd``."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
