@@ -16,7 +16,7 @@ from neurosim.errors import NeurosimWarning
 from neurosim.kernels import instantiate, pool
 from neurosim.kernels.codegen import BLOCK
 
-LARGE = (64, 4, BLOCK)  # four blocks and ten times the smallest job: the pool is used
+LARGE = (64, 4, BLOCK)  # four blocks and ten times the smallest job: several threads run
 LAYER = nn.Spiking(units.LIF())
 
 
@@ -38,7 +38,6 @@ class InWorkers(Dataset):
 def test_forked_workers_may_call_kernels_after_their_parent():
     torch.set_num_threads(2)
     want = [LAYER(large(i))[0].numpy().sum(0) for i in range(4)]
-    assert pool._pool is not None
     loader = DataLoader(InWorkers(), batch_size=None, num_workers=2, multiprocessing_context="fork", timeout=60)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forks in threaded processes
@@ -82,7 +81,17 @@ def test_results_do_not_depend_on_the_number_of_threads(learn):
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
-def test_an_error_in_a_pool_thread_reaches_the_caller():
+@pytest.fixture(params=["openmp", "pool"])
+def runtime(request, monkeypatch):
+    """Both ways to run ranges, whatever is loaded here."""
+    if request.param == "openmp" and pool.openmp() is None:
+        pytest.skip("no OpenMP runtime is loaded in this process")
+    if request.param == "pool":
+        monkeypatch.setattr(pool, "openmp", lambda: None)
+
+
+@pytest.mark.usefixtures("runtime")
+def test_an_error_in_another_thread_reaches_the_caller():
     def job(first, last):
         if first:
             raise ValueError(f"block {first}")
@@ -91,12 +100,25 @@ def test_an_error_in_a_pool_thread_reaches_the_caller():
         pool.run_ranges(job, 4, 10**6, 2)
 
 
+@pytest.mark.usefixtures("runtime")
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 @pytest.mark.parametrize("blocks", [1, 2, 5, 7])
 def test_every_block_is_covered_once(blocks, threads):
-    seen = []
-    pool.run_ranges(lambda a, b: seen.extend(range(a, b)), blocks, 10**7, threads)
+    seen, workers = [], set()
+
+    def job(first, last):
+        seen.extend(range(first, last))
+        workers.add(threading.get_ident())
+
+    pool.run_ranges(job, blocks, 10**7, threads)
     assert sorted(seen) == list(range(blocks))
+    assert len(workers) <= threads
+
+
+@pytest.mark.usefixtures("runtime")
+def test_ranges_run_at_the_same_time():
+    meeting = threading.Barrier(2, timeout=30)
+    pool.run_ranges(lambda first, last: meeting.wait(), 2, 10**6, 2)
 
 
 FIRST_SPIKE = """
