@@ -3,11 +3,13 @@
 import numpy as np
 from numba import njit
 
+from neurosim.kernels.coefficients import spread
 from neurosim.kernels.denormals import flush_denormals, restore_denormals
 from neurosim.kernels.model import (
     BLOCK,
     COEFFS,
     FLOAT,
+    LEARN,
     ROWS,
     STATES,
     advance,
@@ -29,7 +31,7 @@ def backward(x, c, marks, gy, k, gs, gx, gc, chunk, first, last):  # type: ignor
     gc: [COEFFS, M] per neuron, or [COEFFS, blocks] sums.
     """
     mode = flush_denormals()
-    steps, size, period = x[0].shape[0], x[0].shape[1], c.shape[1]
+    steps, size = x[0].shape
     w = np.empty(ROWS * BLOCK, FLOAT)
     past = np.empty((chunk, STATES * BLOCK), FLOAT)
     fixed, slope_parameters = scalars(c), parameters(k)
@@ -37,10 +39,9 @@ def backward(x, c, marks, gy, k, gs, gx, gc, chunk, first, last):  # type: ignor
         a = block * BLOCK
         b = min(size, a + BLOCK)
         n = b - a
-        w[:] = FLOAT(0.0)
         for j in range(COEFFS):
-            for i in range(n):
-                w[(STATES + j) * BLOCK + i] = c[j, (a + i) % period]
+            spread(c[j], a, w[(STATES + j) * BLOCK : (STATES + j) * BLOCK + n])
+        w[(2 * STATES + COEFFS) * BLOCK : (2 * STATES + 2 * COEFFS) * BLOCK] = FLOAT(0.0)
         for j in range(STATES):
             w[(STATES + COEFFS + j) * BLOCK : (STATES + COEFFS + j) * BLOCK + n] = gs[j, a:b]
         for mark in range((steps + chunk - 1) // chunk - 1, -1, -1):
@@ -49,7 +50,9 @@ def backward(x, c, marks, gy, k, gs, gx, gc, chunk, first, last):  # type: ignor
             for j in range(STATES):
                 w[j * BLOCK : j * BLOCK + n] = marks[mark, j, a:b]
             for t in range(start, stop):
-                past[t - start, :] = w[: STATES * BLOCK]
+                for j in range(STATES):
+                    for i in range(n):
+                        past[t - start, j * BLOCK + i] = w[j * BLOCK + i]
                 x_t = rows(x, t, a, b)
                 if t < stop - 1:
                     for i in range(n):
@@ -61,9 +64,9 @@ def backward(x, c, marks, gy, k, gs, gx, gc, chunk, first, last):  # type: ignor
                 store(w, rows(gx, t, a, b), n)
         for j in range(STATES):
             gs[j, a:b] = w[(STATES + COEFFS + j) * BLOCK : (STATES + COEFFS + j) * BLOCK + n]
-        for j in range(COEFFS):
+        for j in range(COEFFS if LEARN else 0):
             lanes = w[(2 * STATES + COEFFS + j) * BLOCK : (2 * STATES + COEFFS + j) * BLOCK + n]
-            if period == 1:
+            if c.shape[1] == 1:
                 total = 0.0  # float64: one sum per block, added up in the order of blocks whatever the threads
                 for i in range(n):
                     total += lanes[i]

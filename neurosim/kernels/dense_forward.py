@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from neurosim.kernels.coefficients import spread
 from neurosim.kernels.denormals import flush_denormals, restore_denormals
 from neurosim.kernels.model import BLOCK, COEFFS, FLOAT, STATES, advance, rows, scalars
 
@@ -16,7 +17,7 @@ def forward(x, c, s, y, marks, chunk, first, last):  # type: ignore[no-untyped-d
     backward pass (chunk = 0: none).
     """
     mode = flush_denormals()
-    steps, size, period = y.shape[0], y.shape[1], c.shape[1]
+    steps, size = y.shape
     fixed = scalars(c)
     w = np.empty((STATES + COEFFS) * BLOCK, FLOAT)
     for block in range(first, last):
@@ -25,8 +26,7 @@ def forward(x, c, s, y, marks, chunk, first, last):  # type: ignore[no-untyped-d
         for k in range(STATES):
             w[k * BLOCK : k * BLOCK + b - a] = s[k, a:b]
         for k in range(COEFFS):
-            for i in range(b - a):
-                w[(STATES + k) * BLOCK + i] = c[k, (a + i) % period]
+            spread(c[k], a, w[(STATES + k) * BLOCK : (STATES + k) * BLOCK + b - a])
         for t in range(steps):
             if chunk > 0 and t % chunk == 0:
                 for k in range(STATES):

@@ -64,7 +64,9 @@ def instantiate(template: str, program: Program, dtype: str, learn: bool = False
 @lru_cache(maxsize=1)
 def _generator() -> str:
     folder = Path(__file__).parent
-    return "".join((folder / f"{m}.py").read_text() for m in ("codegen", "adjoint", "trace", "denormals"))
+    return "".join(
+        (folder / f"{m}.py").read_text() for m in ("codegen", "adjoint", "trace", "denormals", "coefficients")
+    )
 
 
 @lru_cache(maxsize=8)

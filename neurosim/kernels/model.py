@@ -13,7 +13,7 @@ from numba import njit
 FLOAT = np.float32
 BLOCK = 2048
 STATES, COEFFS, PORTS, ROWS = 1, 5, 1, 16
-SPIKING, OUTPUT = True, -1
+SPIKING, OUTPUT, LEARN = True, -1, True
 
 
 @njit(forceinline=True)

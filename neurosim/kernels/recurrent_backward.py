@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from neurosim.kernels.coefficients import spread
 from neurosim.kernels.denormals import flush_denormals, restore_denormals
 from neurosim.kernels.model import (
     BLOCK,
@@ -55,7 +56,7 @@ def backward(x, weight, weight_t, c, marks, gy, k, gs, gx, gc, chunk, first, las
     dL/d(start) out. gx: [T, B, N]. gc: [COEFFS, B, N]. The rest as in the forward pass.
     """
     mode = flush_denormals()
-    steps, size, period = gy.shape[0], gy.shape[2], c.shape[1]
+    steps, size = gy.shape[0], gy.shape[2]
     blocks = (size + BLOCK - 1) // BLOCK
     w = np.zeros((blocks, ROWS * BLOCK), FLOAT)
     past = np.empty((chunk, blocks, STATES * BLOCK), FLOAT)
@@ -67,10 +68,10 @@ def backward(x, weight, weight_t, c, marks, gy, k, gs, gx, gc, chunk, first, las
         for block in range(blocks):
             a = block * BLOCK
             for i in range(min(BLOCK, size - a)):
-                for j in range(COEFFS):
-                    w[block, (STATES + j) * BLOCK + i] = c[j, (a + i) % period]
                 for j in range(STATES):
                     w[block, (STATES + COEFFS + j) * BLOCK + i] = gs[j, row, a + i]
+            for j in range(COEFFS):
+                spread(c[j], a, w[block, (STATES + j) * BLOCK : (STATES + j) * BLOCK + min(BLOCK, size - a)])
         g_spike[:] = gs[STATES, row]
         for mark in range((steps + chunk - 1) // chunk - 1, -1, -1):
             start = mark * chunk
@@ -86,7 +87,9 @@ def backward(x, weight, weight_t, c, marks, gy, k, gs, gx, gc, chunk, first, las
                 for block in range(blocks):
                     a = block * BLOCK
                     b = min(size, a + BLOCK)
-                    past[t - start, block, :] = w[block, : STATES * BLOCK]
+                    for j in range(STATES):
+                        for i in range(b - a):
+                            past[t - start, block, j * BLOCK + i] = w[block, j * BLOCK + i]
                     w_block, x_block, z_block = w[block], (currents[t - start, a:b],), z[a:b]
                     for i in range(b - a):
                         z_block[i] = advance(w_block, fixed, x_block, i)

@@ -6,6 +6,7 @@ Recurrent currents are gathered from the neurons that spiked, in ascending order
 import numpy as np
 from numba import njit
 
+from neurosim.kernels.coefficients import spread
 from neurosim.kernels.denormals import flush_denormals, restore_denormals
 from neurosim.kernels.model import BLOCK, COEFFS, FLOAT, STATES, advance, scalars
 
@@ -18,7 +19,7 @@ def forward(x, weight, c, s, y, marks, chunk, first, last):  # type: ignore[no-u
     of the step before; start in, end out. y: [T, B, N]. marks: [ceil(T / chunk), STATES + 1, B, N] (chunk = 0: none).
     """
     mode = flush_denormals()
-    steps, size, period = y.shape[0], y.shape[2], c.shape[1]
+    steps, size = y.shape[0], y.shape[2]
     blocks = (size + BLOCK - 1) // BLOCK
     fixed = scalars(c)
     w = np.empty((blocks, (STATES + COEFFS) * BLOCK), FLOAT)
@@ -29,8 +30,8 @@ def forward(x, weight, c, s, y, marks, chunk, first, last):  # type: ignore[no-u
             for i in range(min(BLOCK, size - a)):
                 for k in range(STATES):
                     w[block, k * BLOCK + i] = s[k, row, a + i]
-                for k in range(COEFFS):
-                    w[block, (STATES + k) * BLOCK + i] = c[k, (a + i) % period]
+            for k in range(COEFFS):
+                spread(c[k], a, w[block, (STATES + k) * BLOCK : (STATES + k) * BLOCK + min(BLOCK, size - a)])
         z = s[STATES, row]
         for t in range(steps):
             if chunk > 0 and t % chunk == 0:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from neurosim.errors import ShapeError
 
+ANY_LEADING = (nn.Linear, nn.Identity, nn.ReLU, nn.GELU, nn.Tanh, nn.Sigmoid)  # need no time and batch taken together
 State = Any  # what a layer returns as its state: None, a dict of tensors, or a tuple of those
 
 
@@ -77,7 +78,7 @@ class Stateless(Layer):
 def over_time(function: Any, x: Tensor) -> Tensor:
     """Apply a function of a batch to ``(T, B, ...)`` with time and batch taken together."""
     y: Tensor = function(x.flatten(0, 1))
-    return torch.unflatten(y, 0, (x.shape[0], x.shape[1]))
+    return y.view(x.shape[0], x.shape[1], *y.shape[1:])
 
 
 class PerStep(Layer):
@@ -91,6 +92,8 @@ class PerStep(Layer):
         """x ``(T, B, ...)`` to y ``(T, B, ...)``; the state is None."""
         del state
         check_input(self, x)
+        if type(self.module) in ANY_LEADING:
+            return self.module(x), None
         return over_time(self.module, x), None
 
 

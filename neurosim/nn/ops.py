@@ -2,12 +2,13 @@
 
 Operators carry the unit as the text of its `Program`, so that ``torch.compile`` sees constants and an exported graph
 runs where only neurosim is imported. They are registered with ``Library.define``: ``torch.library.custom_op`` would
-import the whole compiler at its first call.
+import the whole compiler at its first call. Layers call `spiking` and `recurrent`, which go past the dispatcher when
+nothing but autograd would look at the call: each trip through it to Python and back costs more than a small kernel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from neurosim.nn import workspace
 
 CHUNK = 32  # steps between marked states: the backward pass recomputes this many at a time, in cache
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+PLAIN = (Tensor, torch.nn.Parameter)
 
 _library: Any = torch.library.Library("neurosim", "DEF")  # type: ignore[no-untyped-call]
 _library.define(
@@ -41,6 +43,26 @@ _library.define(
 )
 
 
+def spiking(*inputs: Any) -> Any:
+    """``torch.ops.neurosim.spiking``, straight to the kernel where that is the same."""
+    return _Spiking.apply(*inputs) if _direct(*inputs[:3]) else torch.ops.neurosim.spiking(*inputs)  # type: ignore[no-untyped-call]
+
+
+def recurrent(*inputs: Any) -> Any:
+    """``torch.ops.neurosim.recurrent``, straight to the kernel where that is the same."""
+    return _Recurrent.apply(*inputs) if _direct(*inputs[:4]) else torch.ops.neurosim.recurrent(*inputs)  # type: ignore[no-untyped-call]
+
+
+def _direct(*tensors: Tensor) -> bool:
+    """Whether these are plain CPU tensors in eager mode: no compiler, tracer, dispatch mode or transform looks on."""
+    return (
+        not torch.compiler.is_compiling()
+        and not torch._C._len_torch_dispatch_stack()
+        and torch._C._functorch.maybe_current_level() is None
+        and all(type(t) in PLAIN and t.is_cpu for t in tensors)
+    )
+
+
 def _kernel(template: str, program: str, x: Tensor, c: Tensor, learn: bool = False) -> Any:
     from neurosim.kernels.instantiate import instantiate  # Numba is imported at the first call, not at import
 
@@ -50,47 +72,56 @@ def _kernel(template: str, program: str, x: Tensor, c: Tensor, learn: bool = Fal
 
 
 def _array(x: Tensor) -> Any:
-    return x.detach().contiguous().numpy()
+    return (x.detach() if x.requires_grad else x).contiguous().numpy()
+
+
+def _flat(x: Tensor, kept: int) -> Any:
+    """The tensor as an array whose first ``kept`` axes stay; the others, of the neurons, become one."""
+    array = _array(x)
+    return array.reshape(*array.shape[:kept], math.prod(array.shape[kept:]))
 
 
 def _spiking(x: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
     del k
-    _, steps, size = x.shape
-    y, end = workspace.empty((steps, size), x.dtype), state.clone()
-    marks = x.new_empty((_marks(steps, chunk), *state.shape))
+    y, end = workspace.empty(x.shape[1:], x.dtype), state.clone(memory_format=torch.contiguous_format)
+    marks = x.new_empty((_marks(x.shape[1], chunk), *state.shape))
     forward = _kernel("dense_forward", program, x, c).forward
-    inputs, arrays = tuple(_array(x)), [_array(c), end.numpy(), y.numpy(), marks.numpy()]
-    run_ranges(lambda a, b: forward(inputs, *arrays, chunk, a, b), _blocks(size), steps * size, torch.get_num_threads())
-    _check_finite(x.unbind(), end)
+    inputs, out = tuple(_flat(x, 2)), _flat(y, 1)
+    arrays = [_array(c), _flat(end, 1), out, _flat(marks, 2)]
+    run_ranges(
+        lambda a, b: forward(inputs, *arrays, chunk, a, b), _blocks(out.shape[1]), out.size, torch.get_num_threads()
+    )
+    _check_finite(x, end)
     return y, end, marks
 
 
 def _spiking_backward(
     x: Tensor, c: Tensor, marks: Tensor, gy: Tensor, gend: Tensor, k: list[float], program: str, chunk: int, learn: bool
 ) -> Any:
-    _, steps, size = x.shape
     # a gradient that is the same at every step (of a mean over time) stays one row, however long the recording
-    gy = (gy[:1] if gy.stride(0) == 0 else gy).contiguous()
+    gy = gy[:1] if gy.stride(0) == 0 else gy
     gx, gs = workspace.empty(x.shape, x.dtype), gend.clone(memory_format=torch.contiguous_format)
+    size = gs[0].numel()
     gc = c.new_zeros((c.shape[0], _blocks(size) if c.shape[1] == 1 else size))
     backward = _kernel("dense_backward", program, x, c, learn).backward
-    inputs, outputs = tuple(_array(x)), tuple(gx.numpy())
-    arrays = [_array(c), _array(marks), gy.numpy(), np.asarray(k, inputs[0].dtype), gs.numpy(), outputs, gc.numpy()]
+    inputs, outputs = tuple(_flat(x, 2)), (tuple(_flat(gx, 2)), gc.numpy())
+    arrays = [_array(c), _flat(marks, 2), _flat(gy, 1), np.asarray(k, inputs[0].dtype), _flat(gs, 1), *outputs]
     run_ranges(
-        lambda a, b: backward(inputs, *arrays, chunk, a, b), _blocks(size), steps * size, torch.get_num_threads()
+        lambda a, b: backward(inputs, *arrays, chunk, a, b), _blocks(size), inputs[0].size, torch.get_num_threads()
     )
-    return gx, gc.view(c.shape[0], gc.shape[1] // c.shape[1], c.shape[1]).sum(1), gs
+    gc = gc.view(c.shape[0], -1, c.shape[1]).sum(1) if learn else torch.zeros_like(c)
+    return gx, gc, gs
 
 
 def _recurrent(x: Tensor, weight: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
     del k
     steps, batch, size = x.shape
-    y, end = workspace.empty(x.shape, x.dtype), state.clone()
+    y, end = workspace.empty(x.shape, x.dtype), state.clone(memory_format=torch.contiguous_format)
     marks = x.new_empty((_marks(steps, chunk), *state.shape))
     forward = _kernel("recurrent_forward", program, x, c).forward
     arrays = [_array(x), _array(weight.t()), _array(c), end.numpy(), y.numpy(), marks.numpy()]
     run_ranges(lambda a, b: forward(*arrays, chunk, a, b), batch, steps * batch * size, torch.get_num_threads())
-    _check_finite([x], end)
+    _check_finite(x.unsqueeze(0), end)
     return y, end, marks
 
 
@@ -116,12 +147,10 @@ def _marks(steps: int, chunk: int) -> int:
     return (steps + chunk - 1) // chunk if chunk else 0
 
 
-def _check_finite(x: Sequence[Tensor], end: Tensor) -> None:
+def _check_finite(x: Tensor, end: Tensor) -> None:
     """Whatever is not finite stays in the state, so looking at the last state is enough to know."""
-    last = end.numpy()
-    with np.errstate(all="ignore"):
-        if np.isfinite(last.sum()) or np.isfinite(last).all():
-            return
+    if math.isfinite(end.sum().item()) or torch.isfinite(end).all():
+        return
     for port, values in enumerate(x):
         if len(bad := torch.nonzero(~torch.isfinite(values))):
             step, *where = bad[0].tolist()
@@ -167,8 +196,11 @@ class _Spiking(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
-        with torch._C._AutoDispatchBelowAutograd():
-            y, end, marks = torch.ops.neurosim.spiking(x, c, state, k, program, chunk)
+        if _direct(x, c, state):
+            y, end, marks = _spiking(x, c, state, k, program, chunk)
+        else:
+            with torch._C._AutoDispatchBelowAutograd():
+                y, end, marks = torch.ops.neurosim.spiking(x, c, state, k, program, chunk)
         ctx.k, ctx.program, ctx.chunk = k, program, chunk
         ctx.save_for_backward(x, c, marks)
         ctx.mark_non_differentiable(marks)
@@ -181,7 +213,8 @@ class _Spiking(torch.autograd.Function):
         gy = torch.zeros_like(x[0]) if gy is None else gy
         gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
         learn = ctx.needs_input_grad[1]
-        gx, gc, gs = torch.ops.neurosim.spiking_backward(x, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn)
+        run = _spiking_backward if _direct(x, c, marks, gy, gend) else torch.ops.neurosim.spiking_backward
+        gx, gc, gs = run(x, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn)
         return gx, gc if learn else None, gs, None, None, None
 
 
@@ -192,8 +225,11 @@ class _Recurrent(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int
     ) -> Any:
-        with torch._C._AutoDispatchBelowAutograd():
-            y, end, marks = torch.ops.neurosim.recurrent(x, weight, c, state, k, program, chunk)
+        if _direct(x, weight, c, state):
+            y, end, marks = _recurrent(x, weight, c, state, k, program, chunk)
+        else:
+            with torch._C._AutoDispatchBelowAutograd():
+                y, end, marks = torch.ops.neurosim.recurrent(x, weight, c, state, k, program, chunk)
         ctx.k, ctx.program, ctx.chunk = k, program, chunk
         ctx.save_for_backward(x, weight, c, state[-1], y, marks)
         ctx.mark_non_differentiable(marks)
@@ -206,9 +242,8 @@ class _Recurrent(torch.autograd.Function):
         gy = torch.zeros_like(x) if gy is None else gy
         gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
         learn = ctx.needs_input_grad[2]
-        gx, gc, gs = torch.ops.neurosim.recurrent_backward(
-            x, weight, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn
-        )
+        run = _recurrent_backward if _direct(x, weight, c, marks, gy) else torch.ops.neurosim.recurrent_backward
+        gx, gc, gs = run(x, weight, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn)
         before = torch.cat([z0.unsqueeze(0), y[:-1]]).flatten(0, 1)
         return gx, gx.flatten(0, 1).t() @ before, gc if learn else None, gs, None, None, None
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from neurosim.errors import UnsupportedError, check_choice
+from neurosim.nn import ops
 from neurosim.nn.layer import check_features, check_input
 from neurosim.nn.spiking import UnitLayer
 from neurosim.units import Unit
@@ -50,9 +51,7 @@ class Recurrent(UnitLayer):
         check_features(self, x, 2, self.n, f"T, B, {self.n}")
         names = (*self.unit.state, "z")
         c = self.coefficients((self.n,), x.dtype)
-        start = self.start(state, names, x[0]).view(len(names), *x.shape[1:])
+        start = self.start(state, names, x)
         chunk = self.chunk(x, self.weight, c, start)
-        y, end, _ = torch.ops.neurosim.recurrent(
-            x.contiguous(), self.weight.to(x.dtype), c, start, self._k, self._text, chunk
-        )
+        y, end, _ = ops.recurrent(x.contiguous(), self.weight.to(x.dtype), c, start, self._k, self._text, chunk)
         return y, dict(zip(names, end.unbind(), strict=True))

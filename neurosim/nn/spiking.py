@@ -112,11 +112,11 @@ class UnitLayer(Layer):
                 self._cast[dtype] = fixed.to(dtype)
         return self._cast[dtype]
 
-    def start(self, state: dict[str, Tensor] | None, names: Sequence[str], like: Tensor) -> Tensor:
-        """Stack the state ``{name: (B, ...)}`` to ``(S, M)``; rest when it is None. ``like`` is one time step of x."""
+    def start(self, state: dict[str, Tensor] | None, names: Sequence[str], x: Tensor) -> Tensor:
+        """Stack the state ``{name: (B, ...)}`` to ``(S, B, ...)``; rest when it is None."""
         if state is None:
             rest = (*self.unit.initial(), 0.0)[: len(names)]
-            start = like.new_zeros((len(names), like.numel()))
+            start = x.new_zeros((len(names), *x.shape[1:]))
             for k, value in enumerate(rest):
                 if value != 0:
                     start[k] = value
@@ -125,8 +125,8 @@ class UnitLayer(Layer):
             got = list(state) if isinstance(state, dict) else type(state).__name__
             raise ShapeError(f"{type(self).__name__}: state must be a dict with {list(names)}, got {got}.")
         for name in names:
-            check_state(self, name, state[name], like.shape)
-        return torch.stack([state[name].flatten().to(like.dtype) for name in names])
+            check_state(self, name, state[name], x.shape[1:])
+        return torch.stack([state[name].to(x.dtype) for name in names])
 
     def chunk(self, *tensors: Tensor) -> int:
         """Steps between marked states when a gradient will be needed, else 0 (nothing is kept)."""
@@ -160,12 +160,11 @@ class Spiking(UnitLayer):
         """Run all time steps; see the class."""
         x = x if isinstance(x, tuple) else (x,)
         self._check_ports(x)
-        steps, shape = x[0].shape[0], x[0].shape[1:]
-        c = self.coefficients(shape[1:], x[0].dtype)
-        start = self.start(state, self.unit.state, x[0][0])
-        flat = x[0].reshape(1, steps, -1) if len(x) == 1 else torch.stack([p.reshape(steps, -1) for p in x])
-        y, end, _ = torch.ops.neurosim.spiking(flat, c, start, self._k, self._text, self.chunk(flat, c, start))
-        return y.view(x[0].shape), dict(zip(self.unit.state, end.view(-1, *shape).unbind(), strict=True))
+        c = self.coefficients(x[0].shape[2:], x[0].dtype)
+        start = self.start(state, self.unit.state, x[0])
+        ports = x[0].unsqueeze(0) if len(x) == 1 else torch.stack(x)
+        y, end, _ = ops.spiking(ports, c, start, self._k, self._text, self.chunk(ports, c, start))
+        return y, dict(zip(self.unit.state, end.unbind(), strict=True))
 
     def _check_ports(self, x: tuple[Tensor, ...]) -> None:
         ports = self.unit.ports

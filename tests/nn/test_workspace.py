@@ -48,7 +48,7 @@ def test_tensors_are_contiguous_aligned_and_of_the_size_asked_for(shape, dtype):
 
 
 def test_unused_memory_is_bounded(shelf, monkeypatch):
-    monkeypatch.setattr(workspace, "LARGEST_KEPT", 3 * 2**20)
+    monkeypatch.setattr(shelf, "limit", 3 * 2**20)
     tensors = [workspace.empty(LARGE, torch.float32) for _ in range(6)]
     del tensors
     gc.collect()
