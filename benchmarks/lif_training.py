@@ -26,11 +26,10 @@ from typing import Any
 import machine
 import peers
 from lif_impls import IMPLEMENTATIONS, WORKLOADS
-from lif_report import Results, Setting, Times, markdown
+from lif_report import Results, Setting, Times, markdown, threads_of
 
 HERE = Path(__file__).resolve().parent
 REPO = HERE.parent
-START_LIMIT = 900.0  # s; torch.compile of 500 unrolled steps takes most of it
 HEAP_REUSE = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_TOP_PAD_": "67108864"}
 
 
@@ -45,6 +44,7 @@ class Plan:
     rounds: int
     reps: int
     memory_runs: int
+    start_limit: float
 
     def settings(self) -> Iterator[Setting]:
         for workload in self.workloads:
@@ -78,14 +78,14 @@ class Worker:
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115, closed with the worker
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self.errors, env=env, text=True)
 
-    def first_answer(self) -> dict[str, Any]:
-        """The answer to being started; a process that takes longer than the limit is ended."""
-        timer = threading.Timer(START_LIMIT, self.process.kill)
+    def first_answer(self, limit: float) -> dict[str, Any]:
+        """The answer to being started; a process that takes longer than ``limit`` seconds is ended."""
+        timer = threading.Timer(limit, self.process.kill)
         timer.start()
         try:
             return self.answer()
         except WorkerError as error:
-            raise WorkerError(str(error) if timer.is_alive() else f"not ready after {START_LIMIT:.0f} s") from error
+            raise WorkerError(str(error) if timer.is_alive() else f"not ready after {limit:.0f} s") from error
         finally:
             timer.cancel()
 
@@ -118,16 +118,22 @@ def one_line(text: str) -> str:
     return text if len(text) <= 160 else text[:160] + "..."
 
 
-def warm_up(plan: Plan, setting: Setting, start: Callable[..., Worker], workers: dict[str, Worker]) -> dict[str, Times]:
-    """Start one worker per implementation and wait until it is warm, one after the other."""
+def warm_up(
+    plan: Plan, setting: Setting, start: Callable[..., Worker], workers: dict[str, Worker], failed: dict[str, str]
+) -> dict[str, Times]:
+    """Start one worker per implementation and wait until it is warm, one after the other; ``failed`` ones are left."""
     times = {}
     for name in plan.fitting(setting.workload):
+        if name in failed:
+            times[name] = Times(error=failed[name])
+            continue
         job = {"implementation": name, "workload": setting.workload, "threads": setting.threads, "mode": "time"}
         workers[name] = start(job, setting.heap)
         try:
-            times[name] = Times(**workers[name].first_answer())
+            times[name] = Times(**workers[name].first_answer(plan.start_limit))
         except WorkerError as error:
             times[name] = Times(error=str(error))
+            failed[name] = f"{error} ({threads_of(setting)})"
             progress(f"{setting}: {name} failed: {error}")
     return times
 
@@ -136,7 +142,13 @@ def measure_times(plan: Plan, setting: Setting, start: Callable[..., Worker], re
     """Let the warm workers of one setting take turns."""
     workers: dict[str, Worker] = {}
     try:
-        times = results.times[setting] = warm_up(plan, setting, start, workers)
+        failed = {
+            name: there.error
+            for other, by_name in results.times.items()
+            for name, there in by_name.items()
+            if other.workload == setting.workload and there.error
+        }
+        times = results.times[setting] = warm_up(plan, setting, start, workers, failed)
         others = machine.OtherLoad([worker.process.pid for worker in workers.values()])
         for _ in range(plan.rounds):
             for name, there in times.items():
@@ -158,7 +170,7 @@ def measure_memory(plan: Plan, start: Callable[..., Worker]) -> dict[str, list[f
             for _ in range(plan.memory_runs):
                 worker = start(job, heap=False)
                 try:
-                    values.append(worker.first_answer()["peak_mb"])
+                    values.append(worker.first_answer(plan.start_limit)["peak_mb"])
                 finally:
                     worker.close()
             peaks[name] = values
@@ -210,6 +222,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--heaps", nargs="+", choices=["plain", "reuse"], help="default both, quick plain")
     parser.add_argument("--rounds", type=int, help="turns of every process (default 7, quick 4)")
     parser.add_argument("--reps", type=int, default=2, help="timed repetitions per turn")
+    parser.add_argument(
+        "--start-limit", type=float, default=900.0, help="seconds to become warm in; torch.compile takes many minutes"
+    )
     parser.add_argument("--json", type=Path, help="write every sample here")
     parser.add_argument("--markdown", type=Path, help="write the tables here as well as to standard output")
     parser.add_argument("--envs", type=Path, default=HERE / ".envs", help="where the peers' environment lives")
@@ -226,6 +241,7 @@ def plan_from(args: argparse.Namespace) -> Plan:
         rounds=args.rounds or (4 if args.quick else 7),
         reps=args.reps,
         memory_runs=0 if args.no_memory else 1 if args.quick else 3,
+        start_limit=args.start_limit,
     )
 
 
