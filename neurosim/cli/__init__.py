@@ -1,4 +1,4 @@
-"""The command line: ``neurosim train``, ``evaluate``, ``recipe``, ``info``."""
+"""The command line: ``neurosim train``, ``evaluate``, ``recipe``, ``simulate``, ``info``."""
 
 from __future__ import annotations
 
@@ -54,6 +54,30 @@ def train(
         run(checked, data, folder, _seeds(seeds), resume, overwrite, Reporter(quiet=quiet))
         if not quiet:
             print(f"results in {folder}/result.json, model in {folder}/model.safetensors, pictures beside them")
+
+
+@app.command(name="simulate")
+def simulate_(
+    name: Annotated[str, typer.Argument(help="Network: brunel, coba, cuba or microcircuit.")],
+    seconds: Annotated[float, typer.Option(help="Biological time [s].")] = 1.0,
+    scale: Annotated[float, typer.Option(help="Size relative to the published network.")] = 1.0,
+    threads: Annotated[int | None, typer.Option(help="Threads. Default: all processors.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of connections, initial state and noise.")] = 1,
+    precision: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    to_json: Annotated[Path | None, typer.Option("--json", help="File to write the report to.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture of the spikes to write.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Simulate a network of the literature; prints its activity and how fast it ran."""
+    with friendly("Nothing was written."):
+        from neurosim.cli import simulate as command
+
+        simulation, found = command.simulate(name, seconds, scale, threads, seed, precision, quiet)
+        if to_json is not None:
+            command.write_report(to_json, found)
+        if plot is not None:
+            command.save_raster(simulation, plot)
+        print(command.text(name, found))
 
 
 @app.command()

@@ -38,7 +38,8 @@ def model_source(program: Program, dtype: str, learn: bool = True, uniform: bool
         dtype=dtype, block=BLOCK, states=program.states, coeffs=program.coeffs, ports=program.ports,
         rows=_Layout(program).rows, spiking=program.spiking, output=program.output, learn=learn,
     )  # fmt: skip
-    functions = [program.step, program.reset, _rows(program), _scalars(program, uniform), _advance(program, uniform)]
+    functions = [program.step, program.reset, _rows(program), _parts(program), _scalars(program, uniform)]
+    functions += [_advance(program, uniform), _fire(program, uniform)]
     if backward:
         functions += [
             program.slope,
@@ -87,15 +88,29 @@ def _scalars(p: Program, uniform: bool) -> str:
     return f"def scalars(c):\n    return {_tuple(values)}\n"
 
 
-def _advance(p: Program, uniform: bool) -> str:
+def _parts(p: Program) -> str:
+    return f"""def parts(x, a, b):
+    return {_tuple(f"x[{j}][a:b]" for j in range(p.ports))}
+"""
+
+
+def _moves(p: Program, uniform: bool) -> str:
+    """The lines that take one neuron through a step; ``u`` and ``z`` are left for the last line."""
     row, moved = _Layout(p, uniform), [f"p{k}" for k in range(p.states)]
     spike = "z = FLOAT(1.0) if u > FLOAT(0.0) else FLOAT(0.0)" if p.spiking else "z = FLOAT(0.0)"
-    return f"""def advance(w, c, x, i):
+    return f"""
     {_tuple([*moved, "u"] if p.spiking else moved)} = step({", ".join([*row.s, *row.inputs, *row.c])})
     {spike}
-    {_tuple(row.s)} = reset({", ".join([*moved, "z", *row.c])})
-    return {"z" if p.output < 0 else row.s[p.output]}
-"""
+    {_tuple(row.s)} = reset({", ".join([*moved, "z", *row.c])})"""
+
+
+def _advance(p: Program, uniform: bool) -> str:
+    result = "z" if p.output < 0 else _Layout(p).s[p.output]
+    return f"def advance(w, c, x, i):{_moves(p, uniform)}\n    return {result}\n"
+
+
+def _fire(p: Program, uniform: bool) -> str:
+    return f"def fire(w, c, x, i):{_moves(p, uniform)}\n    return {'u > FLOAT(0.0)' if p.spiking else 'False'}\n"
 
 
 def _parameters(p: Program) -> str:

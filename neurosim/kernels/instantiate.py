@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -48,11 +49,23 @@ def _instantiate(template: str, program: Program, dtype: str, learn: bool, unifo
         key = hashlib.sha256(
             "\n".join([text, program.text(), dtype, f"{learn} {uniform}", numba.__version__, _generator()]).encode()
         ).hexdigest()[:20]
-        name = f"neurosim_{template}_{program.name}_{key}"
+
+        def source() -> str:
+            model = model_source(program, dtype, learn, uniform, backward).split('"""', 2)[2]
+            return MODEL_IMPORT.sub(lambda _: model, text, count=1)
+
+        return cached_module(f"neurosim_{template}_{program.name}_{key}", source)
+
+
+def cached_module(name: str, source: Callable[[], str]) -> ModuleType:
+    """The module of this name in the cache folder; ``source`` is called to write it when it is not there.
+
+    The name must hold a hash of all that determines the source.
+    """
+    with _LOCK:
         path = _usable(cache_folder()) / f"{name}.py"
         if not path.exists():
-            source = model_source(program, dtype, learn, uniform, backward)
-            _write(path, MODEL_IMPORT.sub(lambda _: source.split('"""', 2)[2], text, count=1))
+            _write(path, source())
         return _load(name, path)
 
 

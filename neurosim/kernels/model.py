@@ -42,6 +42,11 @@ def rows(x, t, a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(forceinline=True)
+def parts(x, a, b):  # type: ignore[no-untyped-def]
+    return (x[0][a:b],)
+
+
+@njit(forceinline=True)
 def scalars(c):  # type: ignore[no-untyped-def]
     return (c[0, 0], c[1, 0], c[2, 0], c[3, 0], c[4, 0])
 
@@ -52,6 +57,14 @@ def advance(w, c, x, i):  # type: ignore[no-untyped-def]
     z = FLOAT(1.0) if u > FLOAT(0.0) else FLOAT(0.0)
     (w[0 * BLOCK + i],) = reset(p0, z, c[0], c[1], c[2], c[3], c[4])
     return z
+
+
+@njit(forceinline=True)
+def fire(w, c, x, i):  # type: ignore[no-untyped-def]
+    (p0, u) = step(w[0 * BLOCK + i], x[0][i], c[0], c[1], c[2], c[3], c[4])
+    z = FLOAT(1.0) if u > FLOAT(0.0) else FLOAT(0.0)
+    (w[0 * BLOCK + i],) = reset(p0, z, c[0], c[1], c[2], c[3], c[4])
+    return u > FLOAT(0.0)
 
 
 @njit(forceinline=True)

@@ -2,16 +2,21 @@
 
 from neurosim.units import ops
 from neurosim.units.adaptive import AdLIF, Izhikevich
+from neurosim.units.adex import AdEx
 from neurosim.units.base import Contract, Decay, Unit
+from neurosim.units.conductance import ConductanceLIF
+from neurosim.units.current import CurrentLIF
+from neurosim.units.hodgkin_huxley import HodgkinHuxley
 from neurosim.units.lif import IF, LI, LIF, CubaLIF, DelayedResetLIF
 from neurosim.units.refractory import Refractory
 from neurosim.units.surrogate import Arctan, Boxcar, FastSigmoid, Sigmoid, SuperSpike, Surrogate, Triangle
 
 ALL: tuple[type[Unit], ...] = (IF, LIF, CubaLIF, AdLIF, LI, Izhikevich, DelayedResetLIF)
+SIMULATION: tuple[type[Unit], ...] = (CurrentLIF, ConductanceLIF, AdEx, HodgkinHuxley)
 SURROGATES: tuple[type[Surrogate], ...] = (SuperSpike, Arctan, Triangle, Boxcar, Sigmoid)
 
 __all__ = [
-    "ALL", "SURROGATES", "AdLIF", "Arctan", "Boxcar", "Contract", "CubaLIF", "Decay", "DelayedResetLIF",
-    "FastSigmoid", "IF", "Izhikevich", "LI", "LIF", "Refractory", "Sigmoid", "SuperSpike", "Surrogate",
-    "Triangle", "Unit", "ops",
+    "ALL", "SIMULATION", "SURROGATES", "AdEx", "AdLIF", "Arctan", "Boxcar", "ConductanceLIF", "Contract", "CubaLIF",
+    "CurrentLIF", "Decay", "DelayedResetLIF", "FastSigmoid", "HodgkinHuxley", "IF", "Izhikevich", "LI", "LIF",
+    "Refractory", "Sigmoid", "SuperSpike", "Surrogate", "Triangle", "Unit", "ops",
 ]  # fmt: skip

@@ -6,33 +6,51 @@ shown, and pyplot is not used, so pictures can be made without a screen, in thre
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
-import uuid
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.errors import NeurosimError, RangeError, ShapeError, check_seconds, nearest, require
+from neurosim.errors import RangeError, ShapeError, check_seconds
 from neurosim.events import Events
+from neurosim.viz.base import (
+    BLUE,
+    COLOURS,
+    FAINT,
+    INK,
+    SKY,
+    VERMILLION,
+    PictureError,
+    checked_array,
+    new_axes,
+    save,
+    several_axes,
+    time_unit,
+    title,
+    whole_numbers,
+)
+from neurosim.viz.network import population_raster
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-# Okabe & Ito's colours, told apart with any colour vision; https://jfly.uni-koeln.de/color
-BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
-COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
-INK, FAINT = "#333333", "#D9D9D9"
 MOST_TRACES = 12
 
-
-class PictureError(NeurosimError, OSError):
-    """A picture cannot be written."""
+__all__ = [
+    "PictureError",
+    "confusion_matrix",
+    "events_frame",
+    "events_timeline",
+    "firing_rates",
+    "learning_curves",
+    "population_raster",
+    "raster",
+    "save",
+    "traces",
+    "weights",
+]
 
 
 def events_frame(events: Events, ax: Axes | None = None) -> Axes:
@@ -43,13 +61,13 @@ def events_frame(events: Events, ax: Axes | None = None) -> Axes:
         ax: axes to draw on.
     """
     _check_camera("events_frame", events)
-    ax = _axes(ax, (4.2, 4.2))
+    ax = new_axes(ax, (4.2, 4.2))
     counts = _counts(events)
     _show_counts(ax, counts, _brightest(counts))
     ax.set(xlabel="x [pixel]", ylabel="y [pixel]")
-    unit, factor = _time_unit(events.duration * 1e-6)
-    _title(ax, f"{len(events)} events in {events.duration * 1e-6 * factor:.4g} {unit}")
-    _whole_numbers(ax, "x", "y")
+    unit, factor = time_unit(events.duration * 1e-6)
+    title(ax, f"{len(events)} events in {events.duration * 1e-6 * factor:.4g} {unit}")
+    whole_numbers(ax, "x", "y")
     if events.sensor_size[2] == 2:
         from matplotlib.patches import Patch
 
@@ -71,11 +89,11 @@ def events_timeline(events: Events, frames: int = 6, ax: Sequence[Axes] | None =
     if isinstance(frames, bool) or not isinstance(frames, int) or not 1 <= frames <= 50:
         raise RangeError(f"events_timeline.frames: must be a whole number in 1..50, got {frames!r}.")
     width, height, _ = events.sensor_size
-    axes = _several(ax, frames, (1.7 * frames, 1.7 * height / width + 0.9), "events_timeline")
+    axes = several_axes(ax, frames, (1.7 * frames, 1.7 * height / width + 0.9), "events_timeline")
     first = int(events.t[0]) if len(events) else 0
     edges = first + np.linspace(0, events.duration + 1, frames + 1)  # + 1 us: the last event belongs to the last frame
     pictures = [_counts(events.between(*pair)) for pair in itertools.pairwise(np.ceil(edges).astype(int).tolist())]
-    unit, factor = _time_unit(events.duration * 1e-6)
+    unit, factor = time_unit(events.duration * 1e-6)
     starts = (edges - first) * 1e-6 * factor
     digits = 0 if starts[-1] / frames >= 5 else 1
     brightest = _brightest(*pictures)
@@ -95,18 +113,18 @@ def raster(spikes: Any, dt: float, ax: Axes | None = None) -> Axes:
         dt: time step [s].
         ax: axes to draw on.
     """
-    z = _array("raster.spikes", spikes, 2, "T, N", "Choose a sample: spikes[:, 0], and flatten images.")
+    z = checked_array("raster.spikes", spikes, 2, "T, N", "Choose a sample: spikes[:, 0], and flatten images.")
     check_seconds("raster.dt", dt)
-    ax = _axes(ax, (6.4, 3.2))
-    unit, factor = _time_unit(len(z) * dt)
+    ax = new_axes(ax, (6.4, 3.2))
+    unit, factor = time_unit(len(z) * dt)
     step, neuron = np.nonzero(z)
     points = ax.get_window_extent().height * 72 / ax.figure.dpi  # height of the axes
     size = float(np.clip(0.8 * points / z.shape[1], 3.0, 12.0))
     ax.plot(step * dt * factor, neuron, linestyle="none", marker="|", markersize=size, markeredgewidth=1.0, color=INK)
     ax.set(xlim=(-0.5 * dt * factor, len(z) * dt * factor), ylim=(-0.7, z.shape[1] - 0.3))
     ax.set(xlabel=f"time [{unit}]", ylabel="neuron")
-    _whole_numbers(ax, "y")
-    _title(ax, f"{z.shape[1]} neurons, {len(step)} spikes, mean rate {len(step) / z.size / dt:.3g} Hz")
+    whole_numbers(ax, "y")
+    title(ax, f"{z.shape[1]} neurons, {len(step)} spikes, mean rate {len(step) / z.size / dt:.3g} Hz")
     return ax
 
 
@@ -119,12 +137,14 @@ def traces(v: Any, dt: float, ax: Axes | None = None, threshold: float | None = 
         ax: axes to draw on.
         threshold: drawn as a dashed line.
     """
-    v = _array("traces.v", v[:, None] if getattr(v, "ndim", 0) == 1 else v, 2, "T, N", "Choose a sample: v[:, 0].")
+    v = checked_array(
+        "traces.v", v[:, None] if getattr(v, "ndim", 0) == 1 else v, 2, "T, N", "Choose a sample: v[:, 0]."
+    )
     check_seconds("traces.dt", dt)
     if v.shape[1] > MOST_TRACES:
         raise RangeError(f"traces.v: more than {MOST_TRACES} lines cannot be told apart, got {v.shape[1]}.")
-    ax = _axes(ax, (6.4, 3.2))
-    unit, factor = _time_unit(len(v) * dt)
+    ax = new_axes(ax, (6.4, 3.2))
+    unit, factor = time_unit(len(v) * dt)
     time = np.arange(len(v)) * dt * factor
     for i, line in enumerate(v.T):
         style = "-" if i < len(COLOURS) else (0, (4, 1.5))
@@ -148,7 +168,7 @@ def learning_curves(history: Sequence[Mapping[str, Any]], ax: Sequence[Axes] | N
     kinds = [k for k in ("loss", "accuracy") if any(_curve(history, p + k) for p in ("", "validation_"))]
     if not kinds:
         raise ShapeError("learning_curves.history: must be a list of dicts with 'epoch' and 'loss' or 'accuracy'.")
-    axes = _several(ax, len(kinds), (4.6 * len(kinds), 3.2), "learning_curves")
+    axes = several_axes(ax, len(kinds), (4.6 * len(kinds), 3.2), "learning_curves")
     for a, kind in zip(axes, kinds, strict=True):
         scale = 100 if kind == "accuracy" else 1
         for key, label, colour in ((kind, "training", BLUE), (f"validation_{kind}", "validation", VERMILLION)):
@@ -156,8 +176,8 @@ def learning_curves(history: Sequence[Mapping[str, Any]], ax: Sequence[Axes] | N
                 epochs, values = np.array(points).T
                 a.plot(epochs, values * scale, color=colour, label=label, linewidth=1.6, marker="o", markersize=3)
         a.set(xlabel="epoch", ylabel="accuracy [%]" if kind == "accuracy" else "loss")
-        _title(a, _best(history, kind))
-        _whole_numbers(a, "x")
+        title(a, _best(history, kind))
+        whole_numbers(a, "x")
         a.legend(frameon=False)
     return axes
 
@@ -170,14 +190,14 @@ def confusion_matrix(counts: Any, classes: Sequence[str] | None = None, ax: Axes
         classes: name of each class; None numbers them.
         ax: axes to draw on.
     """
-    n = _array("confusion_matrix.counts", counts, 2, "C, C", "")
+    n = checked_array("confusion_matrix.counts", counts, 2, "C, C", "")
     if n.shape[0] != n.shape[1] or (n < 0).any():
         raise ShapeError(f"confusion_matrix.counts: must be (C, C) counts, not negative, got {n.shape}.")
     names = [str(c) for c in (classes if classes is not None else range(len(n)))]
     if len(names) != len(n):
         raise ShapeError(f"confusion_matrix.classes: must be {len(n)} names, one per class, got {len(names)}.")
     side = 1.6 + min(0.36 * len(n), 6.5) + 0.06 * max(map(len, names))
-    ax = _axes(ax, (side, side))
+    ax = new_axes(ax, (side, side))
     share = n / np.maximum(n.sum(1, keepdims=True), 1)
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
     if len(n) <= 20:
@@ -189,7 +209,7 @@ def confusion_matrix(counts: Any, classes: Sequence[str] | None = None, ax: Axes
     ax.set_xticks(shown, names[::every], rotation=90 if max(map(len, names)) > 3 else 0)
     ax.set_yticks(shown, names[::every])
     ax.set(xlabel="predicted class", ylabel="true class")
-    _title(ax, f"accuracy {100 * np.trace(n) / max(n.sum(), 1):.1f} % of {n.sum():g}")
+    title(ax, f"accuracy {100 * np.trace(n) / max(n.sum(), 1):.1f} % of {n.sum():g}")
     ax.grid(False)
     ax.spines[:].set_visible(False)
     return ax
@@ -207,13 +227,15 @@ def firing_rates(rates: Mapping[str, Any], ax: Axes | None = None, dt: float | N
         raise ShapeError("firing_rates.rates: must be a dict of layer name to rate with at least one layer.")
     if dt is not None:
         check_seconds("firing_rates.dt", dt)
-    values = [np.atleast_1d(_array(f"firing_rates.rates[{k!r}]", r, None, "...", "")).ravel() for k, r in rates.items()]
-    ax, scale = _axes(ax, (6.0, 1.1 + 0.42 * len(rates))), 1.0 if dt is None else 1 / dt
+    values = [
+        np.atleast_1d(checked_array(f"firing_rates.rates[{k!r}]", r, None, "...", "")).ravel() for k, r in rates.items()
+    ]
+    ax, scale = new_axes(ax, (6.0, 1.1 + 0.42 * len(rates))), 1.0 if dt is None else 1 / dt
     for row, v in enumerate(values):
         low, high = np.percentile(v, (5, 95)) * scale
         ax.barh(row, v.mean() * scale, color=SKY, height=0.6)
         if len(v) > 1:
-            _title(ax, "mean; line: middle 90 % of neurons")
+            title(ax, "mean; line: middle 90 % of neurons")
             ax.plot([low, high], [row, row], color=INK, linewidth=1.4, solid_capstyle="butt")
         dead = f"   {np.mean(v == 0):.0%} silent" if len(v) > 1 else ""
         ax.annotate(
@@ -236,14 +258,14 @@ def weights(weight: Any, ax: Axes | None = None) -> Axes:
         ax: axes to draw on.
     """
     kernels = getattr(weight, "ndim", 0) == 4
-    w = _array("weights.weight", weight, 4 if kernels else 2, "out, in" + kernels * ", height, width", "")
-    title = f"{' x '.join(map(str, w.shape))}, {np.mean(w == 0):.0%} zero"
+    w = checked_array("weights.weight", weight, 4 if kernels else 2, "out, in" + kernels * ", height, width", "")
+    heading = f"{' x '.join(map(str, w.shape))}, {np.mean(w == 0):.0%} zero"
     height, width = w.shape[2:] if kernels else (1, 1)
     if kernels:
         w = np.pad(w, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan)  # gaps between kernels
         w = w.transpose(0, 2, 1, 3).reshape(w.shape[0] * (height + 1), -1)[:-1, :-1]
-    ax = _axes(ax, (5.2, 4.0) if not kernels else (1.8 + float(np.clip(4 * w.shape[1] / w.shape[0], 0.8, 8)), 4.4))
-    _title(ax, title)
+    ax = new_axes(ax, (5.2, 4.0) if not kernels else (1.8 + float(np.clip(4 * w.shape[1] / w.shape[0], 0.8, 8)), 4.4))
+    title(ax, heading)
     ax.set_facecolor("#8C8C8C")  # of the gaps
     limit = float(np.nanmax(np.abs(w))) or 1.0
     aspect: Any = "equal" if kernels else "auto"
@@ -255,96 +277,10 @@ def weights(weight: Any, ax: Axes | None = None) -> Axes:
             every = -(-len(centres) // 16)
             axis.set_ticks(list(centres[::every]), [str(i) for i in range(0, len(centres), every)])
         else:
-            _whole_numbers(ax, axis.axis_name)
+            whole_numbers(ax, axis.axis_name)
     ax.grid(False)
     ax.figure.colorbar(picture, ax=ax, label="weight", shrink=0.9).outline.set_visible(False)
     return ax
-
-
-def save(picture: Axes | Figure | Sequence[Axes], path: str | os.PathLike[str]) -> Path:
-    """Write a picture; the format follows the file name (.png, .svg, .pdf, ...). A file is there whole or not at all.
-
-    Args:
-        picture: axes, a list of axes or a figure.
-        path: file to write; its folder must exist.
-
-    Raises:
-        PictureError: the file cannot be written.
-        RangeError: a format matplotlib does not know.
-    """
-    first: Any = picture[0] if isinstance(picture, (list, tuple)) else picture
-    figure = first.figure or first
-    path = Path(path)
-    known = sorted(figure.canvas.get_supported_filetypes())
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in known:
-        raise RangeError(f"save.path: the name must end in one of {known}, got {path.name!r}.{nearest(kind, known)}")
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")  # same folder, so that the rename is atomic
-    try:
-        with open(temporary, "xb") as file:
-            figure.savefig(file, format=kind, dpi=150, bbox_inches="tight", facecolor="white")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise PictureError(f"save.path: {path} cannot be written: {error}. Does its folder exist?") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return path
-
-
-def _figure(size: tuple[float, float]) -> Figure:
-    figure: Figure = require("matplotlib.figure", "viz").Figure(figsize=size, layout="constrained")
-    require("matplotlib.backends.backend_agg", "viz").FigureCanvasAgg(figure)
-    return figure
-
-
-def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    return _style(_figure(size).add_subplot() if ax is None else ax)
-
-
-def _several(ax: Sequence[Axes] | None, count: int, size: tuple[float, float], where: str) -> list[Axes]:
-    if ax is None:
-        return [_style(a) for a in np.ravel(_figure(size).subplots(1, count))]
-    if not isinstance(ax, (Sequence, np.ndarray)) or len(ax) != count:
-        got = f"{len(ax)} axes" if isinstance(ax, (Sequence, np.ndarray)) else type(ax).__name__
-        raise ShapeError(f"{where}.ax: must be a list of {count} axes, got {got}.")
-    return [_style(a) for a in ax]
-
-
-def _style(ax: Axes) -> Axes:
-    ax.set_axisbelow(True)
-    ax.grid(True, color=FAINT, linewidth=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=9)
-    return ax
-
-
-def _title(ax: Axes, text: str) -> None:
-    ax.set_title(text, loc="left", fontsize=10, color=INK)
-
-
-def _whole_numbers(ax: Axes, *names: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    for name in names:
-        getattr(ax, f"{name}axis").set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-
-
-def _array(where: str, values: Any, dims: int | None, axes: str, hint: str) -> NDArray[np.float64]:
-    values = values.detach().cpu() if hasattr(values, "detach") else values
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ShapeError(f"{where}: must be an array or tensor ({axes}), got {type(values).__name__}.") from None
-    if (dims is not None and array.ndim != dims) or array.size == 0:
-        raise ShapeError(f"{where}: must be ({axes}), not empty, got {array.shape}. {hint}".rstrip())
-    if not np.isfinite(array).all():
-        raise RangeError(f"{where}: must be finite, got {np.count_nonzero(~np.isfinite(array))} nan or inf.")
-    return array
-
-
-def _time_unit(seconds: float) -> tuple[str, float]:
-    return ("s", 1.0) if seconds >= 2 else ("ms", 1e3)
 
 
 def _check_camera(where: str, events: Any) -> None:

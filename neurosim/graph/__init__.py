@@ -1,0 +1,25 @@
+"""`Graph`: frozen networks of arrays, which the simulator runs and files hold; without torch and Numba."""
+
+from neurosim.graph.graph import AnyPopulation, Graph, Probe, Stimulus
+from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, SpikeProbe, StateProbe
+from neurosim.graph.population import PoissonSource, Population, SpikeSource
+from neurosim.graph.rules import (
+    AllToAll,
+    Bernoulli,
+    Distribution,
+    Explicit,
+    FixedInDegree,
+    FixedOutDegree,
+    FixedTotal,
+    LogNormal,
+    Normal,
+    OneToOne,
+    Rule,
+    Uniform,
+)
+
+__all__ = [
+    "AllToAll", "AnyPopulation", "Bernoulli", "CurrentInput", "Distribution", "Explicit", "FixedInDegree",
+    "FixedOutDegree", "FixedTotal", "Graph", "LogNormal", "Normal", "OneToOne", "PoissonInput", "PoissonSource",
+    "Population", "Probe", "Projection", "Rule", "SpikeProbe", "SpikeSource", "StateProbe", "Stimulus", "Uniform",
+]  # fmt: skip

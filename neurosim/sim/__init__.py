@@ -1,0 +1,22 @@
+"""The event engine: networks of populations and projections, simulated without torch."""
+
+from neurosim.graph import (
+    AllToAll,
+    Bernoulli,
+    Explicit,
+    FixedInDegree,
+    FixedOutDegree,
+    FixedTotal,
+    Graph,
+    LogNormal,
+    Normal,
+    OneToOne,
+    Uniform,
+)
+from neurosim.sim.network import Network
+from neurosim.sim.simulation import Simulation, Spikes
+
+__all__ = [
+    "AllToAll", "Bernoulli", "Explicit", "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph", "LogNormal",
+    "Network", "Normal", "OneToOne", "Simulation", "Spikes", "Uniform",
+]  # fmt: skip

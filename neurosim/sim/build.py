@@ -1,0 +1,201 @@
+"""From a `Graph` to the arrays its time loop runs on, one set per thread.
+
+A thread owns a contiguous block of every population: their state, and all synapses that lead to them. So no two
+threads write to one place, and every sum is made in the same order whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosim.graph import (
+    CurrentInput,
+    Distribution,
+    Explicit,
+    Graph,
+    PoissonInput,
+    PoissonSource,
+    Population,
+    Projection,
+    SpikeSource,
+    StateProbe,
+)
+from neurosim.graph.rules import Drawn
+
+Array = NDArray[Any]
+CACHE_LINE = 64  # neurons; blocks begin at multiples, so that flags can be read eight at a time
+
+
+def borders(size: int, lanes: int) -> list[int]:
+    """Where the blocks of a population begin, and its end."""
+    block = -(-max(1, -(-size // lanes)) // CACHE_LINE) * CACHE_LINE
+    return [min(size, block * k) for k in range(lanes)] + [size]
+
+
+@dataclass
+class Block:
+    """A population's part in one lane."""
+
+    first: int
+    n: int
+    own: tuple[Any, ...] = ()
+    ids: Array = field(default_factory=lambda: np.empty(0, np.int32))
+    steps: Array = field(default_factory=lambda: np.empty(0, np.int64))
+    used: Array = field(default_factory=lambda: np.zeros(1, np.int64))
+
+
+@dataclass
+class Lane:
+    """What one thread runs on."""
+
+    blocks: list[Block]
+    projections: list[tuple[Any, ...]]
+    inputs: tuple[tuple[Any, ...], ...]
+    scratch: tuple[Array, Array, Array]
+
+
+@dataclass
+class History:
+    """The last spikes of a population, shared by all lanes."""
+
+    spikes: Array  # int32 [H, N]
+    counts: Array  # int64 [H, lanes]
+    borders: Array  # int64 [lanes + 1]
+
+    def recent(self, step: int) -> tuple[Array, Array]:
+        """Steps and neurons of the spikes before ``step`` that may not have arrived everywhere."""
+        steps, neurons = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
+        for s in range(max(0, step - len(self.counts)), step):
+            h = s % len(self.counts)
+            for first, count in zip(self.borders, self.counts[h], strict=False):
+                neurons.append(self.spikes[h, first : first + count])
+                steps.append(np.full(count, s))
+        return np.concatenate(steps), np.concatenate(neurons)
+
+    def put(self, steps: Array, neurons: Array) -> None:
+        """Take over spikes, ascending by step and neuron, from a simulation with any number of lanes."""
+        for s in np.unique(steps)[-len(self.counts) :]:
+            mine, h = neurons[steps == s], s % len(self.counts)
+            cuts = np.searchsorted(mine, self.borders)
+            for lane, (a, b) in enumerate(itertools.pairwise(cuts)):
+                self.spikes[h, self.borders[lane] : self.borders[lane] + b - a] = mine[a:b]
+                self.counts[h, lane] = b - a
+
+
+def connect_lane(graph: Graph, number: int, first: int, count: int) -> Any:
+    """The synapses of a projection that lead to targets ``first .. first + count``."""
+    from neurosim.kernels.connect import connect, connect_arrays
+    from neurosim.kernels.draws import Draw
+
+    p = graph.projections[number]
+    sources, targets, rule = graph.population(p.source).size, graph.population(p.target).size, p.rule
+    weight: Any = Draw(*p.weight.draw()) if isinstance(p.weight, Distribution) else p.weight
+    delay: Any = Draw(*p.delay.draw_steps(graph.dt)) if isinstance(p.delay, Distribution) else p.delay
+    if isinstance(rule, Explicit):
+        return connect_arrays(rule.pre, rule.post, weight, delay, sources, first, count, graph.precision)
+    assert isinstance(rule, Drawn)
+    return connect(
+        rule.kind, rule.numbers(p.source == p.target), sources, targets, first, count, weight, delay,
+        graph.seed, stream_of("projection", number), graph.precision,
+    )  # fmt: skip
+
+
+def is_instant(p: Projection) -> bool:
+    """Whether spikes arrive in the step they are fired in, as between the layers of a network that was trained."""
+    return isinstance(p.delay, int) and p.delay == 0
+
+
+def stream_of(kind: str, number: int) -> int:
+    """The number of a stream of random draws; no two consumers share one."""
+    streams = {"projection": 0, "stimulus": 1, "population": 2}
+    return number * len(streams) + streams[kind]
+
+
+def longest_delay(rows: Sequence[tuple[Any, ...]]) -> int:
+    """In steps, over the built projections of a lane."""
+    return max((base + spread - 1 for _, _, _, base, spread in rows), default=1)
+
+
+def state_rows(graph: Graph, p: Population, first: int, n: int) -> tuple[Array, Array]:
+    """State and coefficients ``w [blocks, (S + K) * BLOCK]`` of a block of neurons, and shared coefficients ``c``."""
+    from neurosim.kernels.codegen import BLOCK
+
+    dtype = np.dtype(graph.precision)
+    states, coeffs = len(p.state), len(p.coeffs)
+    w = np.zeros((-(-n // BLOCK), (states + coeffs) * BLOCK), dtype)
+    rows = [*_spread(p.initial, p.size), *(_spread(p.coefficients, p.size) if p.coefficients.shape[1] > 1 else [])]
+    put_rows(w, np.array([row[first : first + n] for row in rows]))
+    return w, p.coefficients[:, :1].astype(dtype)
+
+
+def get_rows(block: Block, states: int) -> Array:
+    """States (S, n) of a block."""
+    from neurosim.kernels.codegen import BLOCK
+
+    w = block.own[0]
+    return np.concatenate([w[:, k * BLOCK : (k + 1) * BLOCK].reshape(1, -1)[:, : block.n] for k in range(states)])
+
+
+def put_rows(w: Array, rows: Array) -> None:
+    """Write rows (R, n) over the first rows of a block."""
+    from neurosim.kernels.codegen import BLOCK
+
+    for k, row in enumerate(rows):
+        for b in range(len(w)):
+            part = row[b * BLOCK : (b + 1) * BLOCK]
+            w[b, k * BLOCK : k * BLOCK + len(part)] = part
+
+
+def _spread(values: Array, size: int) -> list[Array]:
+    return [np.broadcast_to(row, (size,)) for row in values]
+
+
+def unit_block(graph: Graph, p: Population, first: int, n: int, traces: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arrays of a unit's block: ``(w, c, acc, flags, words, traces)``."""
+    w, c = state_rows(graph, p, first, n)
+    flags = np.zeros(-(-max(n, 1) // CACHE_LINE) * CACHE_LINE, np.uint8)
+    acc = tuple(np.zeros(max(n, 1), graph.precision) for _ in p.ports)
+    return w, c, acc, flags, flags.view(np.uint64), traces
+
+
+def source_block(graph: Graph, p: Any, number: int, first: int, n: int) -> tuple[Any, ...]:
+    """The arrays of a source's block, see `neurosim.kernels.network`."""
+    if isinstance(p, SpikeSource):
+        mine = (p.neurons >= first) & (p.neurons < first + n)
+        order = np.lexsort((p.neurons[mine], p.steps[mine]))
+        steps, neurons = p.steps[mine][order].astype(np.int64), p.neurons[mine][order].astype(np.int32)
+        return steps, neurons, np.zeros(1, np.int64)
+    assert isinstance(p, PoissonSource)
+    rate = np.atleast_1d(np.asarray(p.rate, np.float64))
+    chance = np.minimum(-np.expm1(-rate * graph.dt) * 2.0**32, 2.0**32 - 1).astype(np.uint32)
+    flags = np.zeros(-(-max(n, 1) // CACHE_LINE) * CACHE_LINE, np.uint8)
+    mine_ = chance if len(chance) == 1 else np.ascontiguousarray(chance[first : first + n])
+    return mine_, flags, flags.view(np.uint64), np.int64(stream_of("population", number))
+
+
+def input_numbers(graph: Graph, number: int, first: int, n: int) -> tuple[Any, ...]:
+    """The arguments of a stimulus in one lane, see `neurosim.kernels.network`."""
+    from neurosim.kernels.inputs import poisson_bounds
+
+    given, dtype = graph.stimuli[number], np.dtype(graph.precision)
+    if isinstance(given, CurrentInput):
+        value = np.asarray(given.value, dtype)
+        return (np.ascontiguousarray(value[..., first : first + n]) if value.ndim else value.reshape(1),)
+    assert isinstance(given, PoissonInput)
+    stream, weight = np.int64(stream_of("stimulus", number)), dtype.type(given.weight)
+    rate = np.asarray(given.rate, np.float64)
+    if rate.ndim:
+        return np.ascontiguousarray(rate[first : first + n] * graph.dt), weight, stream
+    smallest, bounds = poisson_bounds(float(rate) * graph.dt)
+    return dtype.type(smallest), bounds, weight, stream
+
+
+def traced(graph: Graph, p: Population) -> list[StateProbe]:
+    """The state probes on a population."""
+    return [probe for probe in graph.probes if isinstance(probe, StateProbe) and probe.population == p.name]

@@ -1,0 +1,53 @@
+"""What of a `Graph` its generated time loop depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from neurosim.graph import CurrentInput, Graph, PoissonInput, Population, SpikeProbe, SpikeSource
+from neurosim.kernels.inputs import poisson_bounds
+from neurosim.kernels.network import POISSON, SPIKE_TIMES, InputPlan, NetworkPlan, PopulationPlan, ProjectionPlan
+from neurosim.sim.build import is_instant, traced
+
+
+def plan_of(graph: Graph, shared: Sequence[bool]) -> NetworkPlan:
+    """The plan of a graph; ``shared`` says of each projection whether its synapses have one weight."""
+    recorded = {p.population for p in graph.probes if isinstance(p, SpikeProbe)}
+    numbers = {p.name: k for k, p in enumerate(graph.populations)}
+    projections = tuple(
+        ProjectionPlan(numbers[p.source], numbers[p.target], _port(graph, p), one, is_instant(p))
+        for p, one in zip(graph.projections, shared, strict=True)
+    )
+    return NetworkPlan(tuple(_population(graph, p, recorded) for p in graph.populations), projections, graph.precision)
+
+
+def _population(graph: Graph, p: Any, recorded: set[str]) -> PopulationPlan:
+    if not isinstance(p, Population):
+        kind = SPIKE_TIMES if isinstance(p, SpikeSource) else POISSON
+        return PopulationPlan(kind, record=p.name in recorded)
+    return PopulationPlan(
+        program=p.program,
+        uniform=p.coefficients.shape[1] == 1,
+        inputs=tuple(_input(graph, given) for given in graph.stimuli if given.target == p.name),
+        record=p.name in recorded,
+        traced=tuple(p.state.index(probe.state) for probe in traced(graph, p)),
+    )
+
+
+def _input(graph: Graph, given: Any) -> InputPlan:
+    port = _port(graph, given)
+    if isinstance(given, CurrentInput):
+        return InputPlan("current_trace" if np.ndim(given.value) == 2 else "current", port)
+    assert isinstance(given, PoissonInput)
+    if np.ndim(given.rate):
+        return InputPlan("poisson_each", port)
+    return InputPlan("poisson", port, len(poisson_bounds(float(given.rate) * graph.dt)[1]))
+
+
+def _port(graph: Graph, part: Any) -> int:
+    target = graph.population(part.target)
+    assert isinstance(target, Population)
+    return target.ports.index(part.port)
