@@ -17,6 +17,8 @@ import math  # noqa: F401
 import numpy as np
 from numba import njit
 
+from neurosim.kernels.exponential import exp  # noqa: F401
+
 FLOAT = np.{dtype}
 BLOCK = {block}
 STATES, COEFFS, PORTS, ROWS = {states}, {coeffs}, {ports}, {rows}
@@ -49,7 +51,8 @@ def model_source(program: Program, dtype: str, learn: bool = True, uniform: bool
             _retreat(program, learn, uniform),
             _store(program),
         ]
-    return header + "".join(f"\n\n@njit(forceinline=True)\n{f}" for f in functions)
+    source = "".join(f"\n\n@njit(forceinline=True)\n{f}" for f in functions)
+    return header + source.replace("math.exp(", "exp(")  # one that vectorises
 
 
 class _Layout:

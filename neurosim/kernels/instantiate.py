@@ -78,7 +78,8 @@ def instantiate(template: str, program: Program, dtype: str, learn: bool = False
 def _generator() -> str:
     folder = Path(__file__).parent
     return "".join(
-        (folder / f"{m}.py").read_text() for m in ("codegen", "adjoint", "trace", "denormals", "coefficients")
+        (folder / f"{m}.py").read_text()
+        for m in ("codegen", "adjoint", "trace", "denormals", "coefficients", "exponential")
     )
 
 

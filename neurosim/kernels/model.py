@@ -10,6 +10,8 @@ import math  # noqa: F401  (generated functions may use it)
 import numpy as np
 from numba import njit
 
+from neurosim.kernels.exponential import exp  # noqa: F401  (likewise)
+
 FLOAT = np.float32
 BLOCK = 2048
 STATES, COEFFS, PORTS, ROWS = 1, 5, 1, 16

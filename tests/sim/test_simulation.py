@@ -194,8 +194,8 @@ def test_spikes_without_delay_arrive_in_their_own_step_in_the_order_of_the_popul
 
     parts = [SpikeSource("p0", 130, np.array([1]), np.array([129]))]
     parts += [Population.of(f"p{k}", units.IF(v_threshold=0.5), 130, DT) for k in (1, 2)]
-    joins = [Projection(f"j{k}", f"p{k}", f"p{k + 1}", "x", Explicit(np.arange(130), np.arange(130)[::-1].copy()), 1.0, 0)
-             for k in (0, 1)]  # fmt: skip
+    mirror = Explicit(np.arange(130), np.arange(130)[::-1].copy())
+    joins = [Projection(f"j{k}", f"p{k}", f"p{k + 1}", "x", mirror, 1.0, 0) for k in (0, 1)]
     graph = Graph(DT, tuple(parts), tuple(joins), (), tuple(SpikeProbe(f"p{k}") for k in range(3)))
     simulation = sim.Simulation(graph, threads).run(3 * DT)
     assert spikes_of(simulation, 3) == [[(1, 129)], [(1, 0)], [(1, 129)]]
