@@ -1,7 +1,7 @@
 """An exponential that loops over neurons can vectorise; the one of the C library is a call per neuron.
 
-exp(x) = 2^n exp(r) with n the nearest whole number to x / ln 2, so |r| <= ln 2 / 2, where a short series is exact to the
-last bit or two. Beyond the range of the type: 0 and inf, as in the library.
+exp(x) = 2^n exp(r) with n the nearest whole number to x / ln 2, so |r| <= ln 2 / 2, where a short series is exact to
+the last bit or two. Beyond the range of the type: 0 and inf, as in the library.
 """
 
 from __future__ import annotations
