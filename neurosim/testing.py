@@ -19,8 +19,14 @@ from torch import Tensor
 
 from neurosim.kernels.reference import heaviside, reference
 from neurosim.kernels.trace import Program, trace
+from neurosim.nn.lowering.equality import Difference, Equality, verify_equal
 from neurosim.nn.ops import CHUNK
 from neurosim.units import SuperSpike, Surrogate, Unit
+
+__all__ = [
+    "CHECKS", "Difference", "Equality", "Spike", "check_adjoint", "check_declaration", "check_float32",
+    "check_forward", "check_quiet", "check_recurrent", "check_unit", "verify_equal",
+]  # fmt: skip
 
 Array = NDArray[Any]
 STEPS, BATCH, NEURONS = 97, 7, 347  # no multiple of a chunk (32) or a block (2048); enough for two threads

@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 LINE = 16  # int64 per two cache lines: the counters of arrivals and of passes do not share one
-SPINS = 4096
+SPINS = 2**16  # some 50 us: a sleep takes longer than most steps
 PAUSE = 20  # us
 
 _sleep: Any = types.ExternalFunction("usleep", types.int32(types.uint32))

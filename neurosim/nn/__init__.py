@@ -24,6 +24,7 @@ from neurosim.nn.losses import (
     spike_count_loss,
     tet,
 )
+from neurosim.nn.lowering import lower, read_out
 from neurosim.nn.memory import packed_spikes
 from neurosim.nn.readout import Readout
 from neurosim.nn.recurrent import Recurrent
@@ -33,6 +34,6 @@ from neurosim.nn.spiking import Spiking
 __all__ = [
     "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Conv2d", "Dropout", "Flatten", "Layer", "Linear",
     "MaxPool2d", "PerStep", "Readout", "Recurrent", "Residual", "Sequential", "Spiking", "State", "Stateless",
-    "SumPool2d", "accuracy", "activity_loss", "confusion", "count_cross_entropy", "detach", "fold_norm",
-    "membrane_cross_entropy", "packed_spikes", "rate_cross_entropy", "spike_count_loss", "tet",
+    "SumPool2d", "accuracy", "activity_loss", "confusion", "count_cross_entropy", "detach", "fold_norm", "lower",
+    "membrane_cross_entropy", "packed_spikes", "rate_cross_entropy", "read_out", "spike_count_loss", "tet",
 ]  # fmt: skip

@@ -13,10 +13,11 @@ from neurosim.graph import (
     OneToOne,
     Uniform,
 )
+from neurosim.sim.feeding import feed
 from neurosim.sim.network import Network
 from neurosim.sim.simulation import Simulation, Spikes
 
 __all__ = [
     "AllToAll", "Bernoulli", "Explicit", "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph", "LogNormal",
-    "Network", "Normal", "OneToOne", "Simulation", "Spikes", "Uniform",
+    "Network", "Normal", "OneToOne", "Simulation", "Spikes", "Uniform", "feed",
 ]  # fmt: skip

@@ -104,11 +104,12 @@ class AdEx(Unit):
 
     @property
     def coeffs(self) -> tuple[str, ...]:  # type: ignore[override]
-        halves = ("half_exc", "half_inh") if self.synapse != "none" and self.method == "rk4" else ()
-        rule = ("h", "rate") if self.method == "rk4" else ("decay", "rho")
+        rule: tuple[str, ...] = ("rho", "decay")
+        if self.method == "rk4":
+            rule = ("rho", *(("half_exc", "half_inh") if self.synapse != "none" else ()), "h", "rate")
         membrane = ("g_leak", "v_leak", "theta", "slope", "peak", "v_reset", "a", "b", "i_const")
         steps = ("steps",) if has_wait(self.refractory) else ()
-        return (*synapse_coeffs(self.synapse), *halves, *rule, *membrane, *steps)
+        return (*synapse_coeffs(self.synapse), *rule, *membrane, *steps)
 
     @property
     def contract(self) -> Contract:  # type: ignore[override]
@@ -122,12 +123,12 @@ class AdEx(Unit):
     def coefficients(self, dt: float, exp: Callable[[Any], Any] = math.exp) -> Values:
         taus = (self.tau_exc, self.tau_inh)
         h = 1e3 * dt / self.c_mem  # ms/pF = 1/nS
-        rule: Values = (exp(-h * self.g_leak), exp(-dt / self.tau_adapt))
+        rule: Values = (exp(-h * self.g_leak),)
         if self.method == "rk4":
             rule = (*synapse_coefficients(self.synapse, taus, dt / 2, exp), h, dt / self.tau_adapt)
         steps = held_steps("AdEx.refractory", self.refractory, dt, self.convention)
         return (
-            *synapse_coefficients(self.synapse, taus, dt, exp), *rule,
+            *synapse_coefficients(self.synapse, taus, dt, exp), exp(-dt / self.tau_adapt), *rule,
             self.g_leak, self.v_leak, self.v_threshold, self.slope, self.v_peak, self.v_reset, self.a, self.b,
             self.i_const, *steps,
         )  # fmt: skip
@@ -137,10 +138,15 @@ class AdEx(Unit):
         syn, (v, w), wait = s[:n], s[n : n + 2], s[n + 2 :]
         acting, after = advance(self.synapse, self.convention, syn, x, c[:n])
         start = k["i_const"] + (acting[0] + acting[1] if n else x[0])
+        aim = k["a"] * (v - k["v_leak"])
+        relaxed = aim + (w - aim) * k["rho"]  # w with the membrane held
         if self.method == "rk4":
-            moved, w = _rk4(v, w, (start, *self._later(start, acting, k)), wait, k)
+            moved, w = _rk4(v, w, (start, *self._later(start, acting, k)), k)
+            w = where(wait[0] <= 0.0, w, relaxed) if wait else w
         else:
-            moved, w = _exponential_euler(v, w, start, k)
+            push = k["slope"] * exp_((minimum(v, k["peak"]) - k["theta"]) / k["slope"])
+            end = k["v_leak"] + push + (start - w) / k["g_leak"]
+            moved, w = end + (v - end) * k["decay"], relaxed
         v, u, wait = hold(moved, distance(moved, k["peak"], self.convention), v, wait)
         return (*after, v, w, *wait), u
 
@@ -159,23 +165,14 @@ class AdEx(Unit):
         return (*syn, v, w + z * k["b"], *(left + z * k["steps"] for left in wait))
 
 
-def _rk4(v: Any, w: Any, currents: Values, wait: Values, k: dict[str, Any]) -> tuple[Any, Any]:
+def _rk4(v: Any, w: Any, currents: Values, k: dict[str, Any]) -> tuple[Any, Any]:
     def change(v: Any, w: Any, i: Any) -> tuple[Any, Any]:
-        v = minimum(v, k["peak"])
         push = k["g_leak"] * (k["v_leak"] - v + k["slope"] * exp_((v - k["theta"]) / k["slope"])) - w + i
-        dv, dw = k["h"] * push, k["rate"] * (k["a"] * (v - k["v_leak"]) - w)
-        return (where(wait[0] <= 0.0, dv, 0.0) if wait else dv), dw  # w follows the membrane that is held
+        return k["h"] * push, k["rate"] * (k["a"] * (v - k["v_leak"]) - w)
 
     start, middle, end = currents
-    v1, w1 = change(v, w, start)
-    v2, w2 = change(v + 0.5 * v1, w + 0.5 * w1, middle)
-    v3, w3 = change(v + 0.5 * v2, w + 0.5 * w2, middle)
-    v4, w4 = change(v + v3, w + w3, end)
+    v1, w1 = change(v, w, start)  # not above v_peak here: a spike resets it
+    v2, w2 = change(minimum(v + 0.5 * v1, k["peak"]), w + 0.5 * w1, middle)
+    v3, w3 = change(minimum(v + 0.5 * v2, k["peak"]), w + 0.5 * w2, middle)
+    v4, w4 = change(minimum(v + v3, k["peak"]), w + w3, end)
     return v + (v1 + 2.0 * (v2 + v3) + v4) / 6.0, w + (w1 + 2.0 * (w2 + w3) + w4) / 6.0
-
-
-def _exponential_euler(v: Any, w: Any, i: Any, k: dict[str, Any]) -> tuple[Any, Any]:
-    v = minimum(v, k["peak"])
-    end = k["v_leak"] + k["slope"] * exp_((v - k["theta"]) / k["slope"]) + (i - w) / k["g_leak"]
-    aim = k["a"] * (v - k["v_leak"])
-    return end + (v - end) * k["decay"], aim + (w - aim) * k["rho"]

@@ -3,15 +3,16 @@
 Simulators agree on the equations of a neuron and differ in these; two of them fire spike for spike alike only if all
 three are the same. The units of this package that serve simulation take ``convention``:
 
-=========== ============================== ================ =========================== ===========================
-convention  currents and conductances      threshold        a jump of v (delta)         updates held after a spike
-=========== ============================== ================ =========================== ===========================
-"neurosim"  x acts from the step's start   v > v_threshold  before the test; not held   round(refractory / dt)
-"nest"      x is added at the step's end   v >= v_threshold before the test; not held   round(refractory / dt)
-"brian2"    x is added at the step's end   v > v_threshold  after the test; also held   round(refractory / dt) - 1
-=========== ============================== ================ =========================== ===========================
+=========== ============================== ================ ================== =============================
+convention  currents and conductances      threshold        jumps of v (delta) updates held after a spike
+=========== ============================== ================ ================== =============================
+"neurosim"  x acts from the step's start   v > v_threshold  before the test    round(refractory / dt)
+"nest"      x is added at the step's end   v >= v_threshold before the test    round(refractory / dt)
+"brian2"    x is added at the step's end   v > v_threshold  after the test     round(refractory / dt) - 1
+=========== ============================== ================ ================== =============================
 
-"not held": a held neuron loses the jump. Currents and conductances go on while the membrane is held, in all three.
+A held membrane loses its jumps (in Brian2 that is what ``(unless refractory)`` does); currents and conductances go on
+and take input while it is held. All of it was compared, spike for spike, with NEST 3.10.0 and Brian2 2.9.0.
 """
 
 from __future__ import annotations

@@ -109,12 +109,9 @@ class CurrentLIF(Unit):
         moved = k["rest"] + (v - k["rest"]) * k["decay"]
         for name, current in zip(synapse_state(self.synapse, "i"), acting, strict=True):
             moved = moved + current * k[f"gain_{name}"]
-        jump = x[0] + x[1] if self.synapse == "delta" else None
-        if jump is not None and self.convention != "brian2":
-            moved = moved + jump
-        v, u, wait = hold(moved, distance(moved, k["theta"], self.convention), v, wait)
-        if jump is not None and self.convention == "brian2":
-            v = v + jump
+        after = moved + (x[0] + x[1]) if self.synapse == "delta" else moved
+        tested = moved if self.convention == "brian2" else after
+        v, u, wait = hold(after, distance(tested, k["theta"], self.convention), v, wait)
         return (*syn, v, *wait), u
 
     def reset(self, s: Values, z: Any, c: Values) -> Values:

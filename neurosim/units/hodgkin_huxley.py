@@ -46,8 +46,9 @@ class HodgkinHuxley(Unit):
         tau_exc, tau_inh: synaptic time constants [s].
         v_threshold: membrane whose upward crossing is a spike [mV].
         i_const: constant input current [pA].
-        convention: "neurosim", "nest" or "brian2", see `neurosim.units.conventions`; they differ in when x enters.
-            Brian2's example and NEST's hh models find spikes in other ways (a refractory period, the peak of v).
+        convention: "neurosim", "nest" or "brian2" (its exponential_euler), see `neurosim.units.conventions`. NEST's hh
+            models integrate with an adaptive step and report the peak of v; Brian2 tells action potentials apart by a
+            refractory period.
 
     Shape:
         ports exc, inh (T, B, N) [nS], both positive -> spikes (T, B, N) in {0, 1}; state g_exc, g_inh (alpha:

@@ -121,14 +121,15 @@ def nest_psc_delta(x, decay, theta, reset, refractory):
 
 
 def brian2_delta(x, decay, theta, reset, refractory):
-    """Update, threshold, v += x (also while refractory), reset."""
+    """Update, threshold, v += x unless refractory, reset."""
     v, last, spikes, trace_v = 0.0, -(10**9), [], []
     for t, (x_exc, x_inh) in enumerate(x.tolist()):
         free = t - last >= refractory
+        spike = False
         if free:
             v = v * decay
-        spike = free and v > theta
-        v += x_exc + x_inh
+            spike = v > theta
+            v += x_exc + x_inh
         if spike:
             v, last = reset, t
         spikes.append(spike)
@@ -280,11 +281,17 @@ def test_synapses_go_on_while_the_membrane_is_held(kind, convention):
     assert (v[3:] != unit.v_reset).all()
 
 
-@pytest.mark.parametrize(("convention", "kept"), [("neurosim", 0.0), ("nest", 0.0), ("brian2", 0.5)])
-def test_a_jump_while_refractory_is_kept_by_brian2_alone(convention, kept):
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_a_jump_while_refractory_is_lost(convention):
     unit = CurrentLIF("delta", refractory=1e-3, convention=convention)
     _, states = run(unit, [[0.5, 0.0], [0.0, 0.0]], state=(0.0, 4.0))
-    np.testing.assert_array_equal(states, [[kept, 3.0], [kept, 2.0]])
+    np.testing.assert_array_equal(states, [[0.0, 3.0], [0.0, 2.0]])
+
+
+def test_brian2_adds_a_jump_after_the_threshold_test():
+    x = [[1.5, 0.0], [0.0, 0.0]]
+    spikes = [run(CurrentLIF("delta", convention=c), x)[0].tolist() for c in CONVENTIONS]
+    assert spikes == [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
 
 
 # Closed forms
