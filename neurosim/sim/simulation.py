@@ -30,7 +30,6 @@ from neurosim.sim.build import (
     traced,
     unit_block,
 )
-from neurosim.sim.plan import plan_of
 
 LARGEST_RECORD = 2**26  # spikes that one call of the time loop may at most produce (memory is touched only when used)
 SLICE = 0.1  # s of wall time between looks at the clock, at ctrl-C and at the state
@@ -282,7 +281,8 @@ class Simulation:
         return tuple(found)
 
     def _load(self) -> Any:
-        from neurosim.kernels.network import network_kernel
+        from neurosim.kernels.network import network_kernel  # Numba is imported by the first network, not by the import
+        from neurosim.sim.plan import plan_of
 
         return network_kernel(plan_of(self.graph, [w.shape[0] == 1 for _, _, w, _, _ in self._lanes[0].projections]))
 
