@@ -58,7 +58,7 @@ def train(
 
 @app.command(name="simulate")
 def simulate_(
-    name: Annotated[str, typer.Argument(help="Network: brunel, coba, cuba or microcircuit.")],
+    name: Annotated[str, typer.Argument(help="Network: brunel, coba, cuba, microcircuit or stdp.")],
     seconds: Annotated[float, typer.Option(help="Biological time [s].")] = 1.0,
     scale: Annotated[float, typer.Option(help="Size relative to the published network.")] = 1.0,
     threads: Annotated[int | None, typer.Option(help="Threads. Default: all processors.")] = None,

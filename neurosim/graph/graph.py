@@ -12,13 +12,14 @@ import numpy as np
 
 from neurosim.errors import RangeError, check_choice, check_seconds
 from neurosim.graph.base import Part, find, per_neuron, whole, wholes
-from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, SpikeProbe, StateProbe
+from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, SpikeProbe, StateProbe, WeightProbe
+from neurosim.graph.plasticity import Plasticity, RewardSTDP, TsodyksMarkram
 from neurosim.graph.population import PoissonSource, Population, SpikeSource
 from neurosim.graph.rules import Distribution
 
 AnyPopulation = Population | SpikeSource | PoissonSource
 Stimulus = PoissonInput | CurrentInput
-Probe = SpikeProbe | StateProbe
+Probe = SpikeProbe | StateProbe | WeightProbe
 PRECISIONS = ("float32", "float64")
 NARROW = 65536  # neurons of a lane that 16 bits can number
 
@@ -116,7 +117,10 @@ class Graph(Part):
             longest[p.source] = max(longest[p.source], high)
             synapses, rows = self.synapses(p), self.population(p.source).size * (high - low + 1) + 1
             index = 2 if math.ceil(self.population(p.target).size / lanes) <= NARROW else 4
-            total += synapses * (index + (0 if isinstance(p.weight, float) else number))
+            changes = p.plasticity is not None and not isinstance(p.plasticity, TsodyksMarkram)
+            total += synapses * (index + (0 if isinstance(p.weight, float) and not changes else number))
+            total += synapses * (8 + 12 * isinstance(p.plasticity, RewardSTDP)) if changes else 0
+            total += lanes * rows * 24 if p.plasticity is not None else 0
             total += lanes * rows * (4 if synapses / lanes < 2**31 else 8)
         for q in self.populations:
             steps = (
@@ -181,6 +185,28 @@ class Graph(Part):
             )
         if not isinstance(p.weight, Distribution):
             self._check_range(f"{where}.weight", p.weight)
+        if p.plasticity is not None:
+            self._check_plasticity(f"{where}.plasticity", p, p.plasticity)
+
+    def _check_plasticity(self, where: str, p: Projection, rule: Plasticity) -> None:
+        shortest = p.delays(self.dt)[0]
+        if shortest == 0:
+            raise RangeError(f"{where}: synapses with delay 0 do not change; give a delay of at least one step.")
+        if rule.dendritic_steps(self.dt) > shortest:
+            raise RangeError(
+                f"{where}.dendritic_delay: must be at most the shortest delay of {shortest * self.dt:g} s, "
+                f"got {rule.dendritic_delay:g} s."
+            )
+        if not isinstance(rule, RewardSTDP):
+            return
+        modulator = find(f"{where}.modulator", rule.modulator, {q.name: q for q in self.populations}, "population")
+        if isinstance(modulator, Population) and not modulator.spiking:
+            raise RangeError(f"{where}.modulator: {rule.modulator!r} never spikes ({modulator.unit}).")
+        if rule.modulator_steps(self.dt) < 1:
+            raise RangeError(
+                f"{where}.modulator_delay: must be at least one step (dt = {self.dt:g} s), "
+                f"got {rule.modulator_delay!r}."
+            )
 
     def _check_stimulus(self, s: Stimulus) -> None:
         where = f"{type(s).__name__} to {s.target!r}"
@@ -190,6 +216,9 @@ class Graph(Part):
         self._check_range(where, s.weight if isinstance(s, PoissonInput) else values)
 
     def _check_probe(self, probe: Probe) -> None:
+        if isinstance(probe, WeightProbe):
+            find("WeightProbe", probe.projection, {q.name: q for q in self.projections}, "projection")
+            return
         where = f"{type(probe).__name__} {probe.population!r}"
         p = find(where, probe.population, {q.name: q for q in self.populations}, "population")
         if isinstance(probe, SpikeProbe):

@@ -7,8 +7,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from neurosim.errors import RangeError, ShapeError, UnsupportedError, nearest
+from neurosim.errors import RangeError, ShapeError, nearest
 from neurosim.graph.base import LARGEST, Part, is_array, number, real_or_reals, reals, text, whole, wholes
+from neurosim.graph.plasticity import PLASTICITIES, Plasticity
 from neurosim.graph.rules import RULES, Distribution, Explicit, Rule
 
 Weight = float | Distribution | NDArray[Any]
@@ -29,12 +30,12 @@ class Projection(Part):
         delay: whole steps for all synapses, a distribution in seconds with finite bounds, or (with `Explicit`) whole
             steps per synapse; at least one step. 0 for all: spikes arrive in the step they are fired in, as between
             the layers of a trained network; the source must then come before the target in the graph.
-        plasticity: None; reserved.
+        plasticity: how the synapses change, such as `PairSTDP`; None: they do not.
 
     Raises:
-        RangeError: no such rule, a weight that is not finite, a delay that is no whole number.
+        RangeError: no such rule, a weight that is not finite or out of the range of its plasticity, a delay that is
+            no whole number.
         ShapeError: weights or delays per synapse that do not fit the rule.
-        UnsupportedError: plasticity.
     """
 
     name: str
@@ -44,13 +45,13 @@ class Projection(Part):
     rule: Rule
     weight: Weight
     delay: Delay
-    plasticity: None = None
+    plasticity: Plasticity | None = None
 
     def __post_init__(self) -> None:
         where = f"Projection {text('Projection.name', self.name)!r}"
         for end in ("source", "target", "port"):
             text(f"{where}.{end}", getattr(self, end))
-        _check_rule(where, self.rule)
+        _check_kind(f"{where}.rule", self.rule, RULES, "FixedInDegree(100)")
         weight, delay = self.weight, self.delay
         if not isinstance(weight, Distribution):
             weight = real_or_reals(f"{where}.weight", weight)
@@ -65,7 +66,8 @@ class Projection(Part):
         for noun, values in (("weight", weight), ("delay", delay)):
             self._check_fit(f"{where}.{noun}", values)
         if self.plasticity is not None:
-            raise UnsupportedError(f"{where}.plasticity: is not built yet, must be None, got {self.plasticity!r}.")
+            _check_kind(f"{where}.plasticity", self.plasticity, PLASTICITIES, "PairSTDP(a_plus=0.01)")
+            self.plasticity.check_weights(where, weight)
 
     def _check_fit(self, where: str, values: Any) -> None:
         """One value per synapse goes with `Explicit` only, and a distribution with all rules but it."""
@@ -181,18 +183,39 @@ class StateProbe(Part):
         self.store(every=whole(f"{where}.every", self.every, low=1))
 
 
+@dataclass(frozen=True, eq=False)
+class WeightProbe(Part):
+    """Record the weights of a projection.
+
+    Args:
+        projection: its name.
+        synapses: (M,) which to record, numbered by source, then delay, then target; None for all.
+        every: steps from one sample to the next.
+    """
+
+    projection: str
+    synapses: NDArray[Any] | None = None
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        where = f"WeightProbe {text('WeightProbe.projection', self.projection)!r}"
+        if self.synapses is not None:
+            self.store(synapses=wholes(f"{where}.synapses", self.synapses))
+        self.store(every=whole(f"{where}.every", self.every, low=1))
+
+
 def _stimulus(part: PoissonInput | CurrentInput) -> str:
     kind = type(part).__name__
     text(f"{kind}.port", part.port)
     return f"{kind} to {text(f'{kind}.target', part.target)!r}"
 
 
-def _check_rule(where: str, rule: Any) -> None:
-    if isinstance(rule, RULES):
+def _check_kind(where: str, part: Any, kinds: tuple[type, ...], example: str) -> None:
+    if isinstance(part, kinds):
         return
-    names = [r.__name__ for r in RULES]
-    given = rule.__name__ if isinstance(rule, type) else str(rule).title().replace("_", "")
+    names = [kind.__name__ for kind in kinds]
+    given = part.__name__ if isinstance(part, type) else str(part).title().replace("_", "")
     raise RangeError(
-        f"{where}.rule: must be one of {', '.join(names)}, with its numbers, such as FixedInDegree(100), "
-        f"got {rule!r}.{nearest(given, names)}"
+        f"{where}: must be one of {', '.join(names)}, with its numbers, such as {example}, "
+        f"got {part!r}.{nearest(given, names)}"
     )

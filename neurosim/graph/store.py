@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from neurosim.errors import FormatError, nearest
 from neurosim.graph.graph import Graph
-from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, SpikeProbe, StateProbe
+from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, SpikeProbe, StateProbe, WeightProbe
+from neurosim.graph.plasticity import PLASTICITIES
 from neurosim.graph.population import PoissonSource, Population, SpikeSource
 from neurosim.graph.rules import DISTRIBUTIONS, RULES
 
@@ -34,7 +35,7 @@ KINDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
         Graph, Population, SpikeSource, PoissonSource, Projection, PoissonInput, CurrentInput, SpikeProbe, StateProbe,
-        *RULES, *DISTRIBUTIONS,
+        WeightProbe, *RULES, *DISTRIBUTIONS, *PLASTICITIES,
     )
 }  # fmt: skip
 DAMAGED = "Restore it from a copy, or make it again."

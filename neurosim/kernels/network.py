@@ -18,6 +18,7 @@ from neurosim.kernels.instantiate import cached_module, instantiate
 from neurosim.kernels.trace import Program
 
 UNIT, SPIKE_TIMES, POISSON = "unit", "spike_times", "poisson"
+STDP, REWARD, SHORT_TERM = "stdp", "reward", "short_term"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class ProjectionPlan:
     """Numbers of the source and target population and of the port; whether all synapses have one weight.
 
     ``instant``: spikes arrive in the step they are fired in; the source must then come before the target.
+    ``plasticity``: "", "stdp", "reward" (by the spikes of population ``modulator``) or "short_term".
     """
 
     source: int
@@ -61,6 +63,8 @@ class ProjectionPlan:
     port: int
     shared: bool
     instant: bool = False
+    plasticity: str = ""
+    modulator: int = -1
 
 
 @dataclass(frozen=True)
@@ -82,19 +86,28 @@ from neurosim.kernels.deliver import arriving, collect, deliver_each, deliver_sh
 from neurosim.kernels.denormals import flush_denormals, restore_denormals
 from neurosim.kernels.inputs import TILE, add_current, flag_poisson, given_spikes, poisson_each, poisson_many
 from neurosim.kernels.philox import fill_uniform
+from neurosim.kernels.plasticity import (
+    arriving_rows, reward_post, reward_pre, reward_step, short_term_pre, stdp_post, stdp_pre,
+)
 '''
+PLASTIC = {  # what a plastic projection consists of, see `neurosim.sim.plasticity.plastic_block`
+    "": "",
+    STDP: "rows{k}, pre{k}, post{k}, tables{k}, numbers{k}, inward{k}, back{k}",
+    REWARD: "rows{k}, pre{k}, post{k}, tables{k}, numbers{k}, inward{k}, back{k}, traces_c{k}, reward{k}, lag{k}",
+    SHORT_TERM: "rows{k}, pre{k}, tables{k}, numbers{k}",
+}
 
 
 @lru_cache(maxsize=64)
 def network_kernel(plan: NetworkPlan) -> ModuleType:
     """The module whose ``run`` advances one thread's part of such a network.
 
-    ``run(lane, lanes, first, last, period, barrier, seed, populations, projections, inputs, scratch)``: steps
+    ``run(lane, lanes, first, last, period, barrier, seed, populations, projections, plastic, inputs, scratch)``: steps
     ``first .. last``, meeting the other threads every ``period`` steps. populations: a tuple of
     ``(n, first, spikes, counts, borders, ids, steps, used, own)`` with own = ``(w, c, acc, flags, words, traces)`` of
     a unit, ``(steps, neurons, cursor)`` of given spikes, ``(chance, flags, words, stream)`` of a Poisson source;
-    projections: ``(start, target, weight, base, spread)``; inputs: per population a tuple of numbers; scratch:
-    ``(begin, end, u)``.
+    projections: ``(start, target, weight, base, spread)``; plastic: of each projection what `PLASTIC` lists; inputs:
+    per population a tuple of numbers; scratch: ``(begin, end, u)``.
     """
     updates = [
         instantiate("spike_update", Program.from_text(p.program), plan.dtype, uniform=p.uniform) if p.program else None
@@ -114,7 +127,7 @@ def _libraries() -> str:
     import numba
 
     folder = Path(__file__).parent
-    used = ("barrier", "codegen", "deliver", "denormals", "inputs", "philox")
+    used = ("barrier", "codegen", "deliver", "denormals", "inputs", "philox", "plasticity")
     return str(numba.__version__) + "".join((folder / f"{name}.py").read_text() for name in used)
 
 
@@ -124,6 +137,9 @@ def _run(plan: NetworkPlan) -> str:
         lines += _unpack(k, population)
     for k in range(len(plan.projections)):
         lines.append(f"start{k}, target{k}, weight{k}, base{k}, spread{k} = projections[{k}]")
+    for k, p in enumerate(plan.projections):
+        if p.plasticity:
+            lines.append(f"{PLASTIC[p.plasticity].format(k=k)} = plastic[{k}]")
     lines.append("for t in range(first, last):")
     instant = {p.source for p in plan.projections if p.instant}
     lines += [f"    {line}" for k, p in enumerate(plan.projections) if not p.instant for line in _deliver(k, p)]
@@ -133,12 +149,13 @@ def _run(plan: NetworkPlan) -> str:
         lines += [f"    {line}" for line in _step(k, population)]
         if k in instant:
             lines.append("    meet(barrier, lanes)")
+    lines += [f"    {line}" for k, p in enumerate(plan.projections) for line in _post(k, p)]
     lines += ["    if (t + 1) % period == 0:", "        meet(barrier, lanes)", "restore_denormals(mode)"]
     body = "\n".join(f"    {line}" for line in lines)
     return f"""
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def run(lane, lanes, first, last, period, barrier, seed, populations, projections, inputs, scratch):
+def run(lane, lanes, first, last, period, barrier, seed, populations, projections, plastic, inputs, scratch):
 {body}
 """
 
@@ -167,10 +184,42 @@ def _unpack(k: int, p: PopulationPlan) -> list[str]:
 
 
 def _deliver(k: int, p: ProjectionPlan) -> list[str]:
+    if p.plasticity:
+        return _pre(k, p)
     s = p.source
     return [
         f"runs = arriving(spikes{s}, counts{s}, borders{s}, t, start{k}, base{k}, spread{k}, begin, end)",
         f"deliver_{'shared' if p.shared else 'each'}(acc{p.target}[{p.port}], begin, end, runs, target{k}, weight{k})",
+    ]
+
+
+def _pre(k: int, p: ProjectionPlan) -> list[str]:
+    """Presynaptic spikes reach plastic synapses."""
+    s, m = p.source, p.modulator
+    synapses = f"acc{p.target}[{p.port}], rows{k}, found, start{k}, target{k}, weight{k}, pre{k}"
+    lines = [f"found = arriving_rows(spikes{s}, counts{s}, borders{s}, t, start{k}, base{k}, spread{k}, rows{k})"]
+    if p.plasticity == SHORT_TERM:
+        return [*lines, f"short_term_pre({synapses}, tables{k}, numbers{k}, t)"]
+    if p.plasticity == STDP:
+        return [*lines, f"stdp_pre({synapses}, post{k}, tables{k}, numbers{k}, t)"]
+    modulator = f"spikes{m}, counts{m}, borders{m}, lag{k}"
+    return [
+        f"reward_step({modulator}, t, reward{k}, weight{k}, traces_c{k}, numbers{k})",
+        *lines,
+        f"reward_pre({synapses}, post{k}, tables{k}, numbers{k}, traces_c{k}, reward{k}, t)",
+    ]
+
+
+def _post(k: int, p: ProjectionPlan) -> list[str]:
+    """Postsynaptic spikes reach plastic synapses, see `neurosim.kernels.plasticity`."""
+    if p.plasticity not in (STDP, REWARD):
+        return []
+    n = p.target
+    own = f"spikes{n}[h, first{n} : first{n} + n{n}], counts{n}[h, lane], first{n}"
+    more = f"traces_c{k}, reward{k}, t" if p.plasticity == REWARD else "t"
+    return [
+        f"h = (t - 2 * back{k}) & mask{n}",
+        f"{p.plasticity}_post({own}, inward{k}, weight{k}, pre{k}, post{k}, tables{k}, numbers{k}, {more})",
     ]
 
 

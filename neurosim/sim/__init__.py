@@ -11,13 +11,20 @@ from neurosim.graph import (
     LogNormal,
     Normal,
     OneToOne,
+    PairSTDP,
+    RewardSTDP,
+    TripletSTDP,
+    TsodyksMarkram,
     Uniform,
+    VogelsSprekeler,
 )
 from neurosim.sim.feeding import feed
 from neurosim.sim.network import Network
+from neurosim.sim.plasticity import Synapses
 from neurosim.sim.simulation import Simulation, Spikes
 
 __all__ = [
     "AllToAll", "Bernoulli", "Explicit", "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph", "LogNormal",
-    "Network", "Normal", "OneToOne", "Simulation", "Spikes", "Uniform", "feed",
+    "Network", "Normal", "OneToOne", "PairSTDP", "RewardSTDP", "Simulation", "Spikes", "Synapses", "TripletSTDP",
+    "TsodyksMarkram", "Uniform", "VogelsSprekeler", "feed",
 ]  # fmt: skip

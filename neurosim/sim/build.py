@@ -58,6 +58,7 @@ class Lane:
     projections: list[tuple[Any, ...]]
     inputs: tuple[tuple[Any, ...], ...]
     scratch: tuple[Array, Array, Array]
+    plastic: tuple[tuple[Any, ...], ...] = ()
 
 
 @dataclass

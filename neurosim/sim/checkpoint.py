@@ -11,6 +11,7 @@ import json
 import os
 import uuid
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +19,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import FormatError, RangeError
-from neurosim.graph import Graph, Population
+from neurosim.graph import Graph, Plasticity, Population, SpikeSource
 from neurosim.graph.store import fingerprint
+from neurosim.sim import plasticity
+from neurosim.sim.build import put_rows
 
 if TYPE_CHECKING:
     from neurosim.sim.simulation import Simulation
 
 FORMAT, VERSION = "neurosim checkpoint", 1
 Arrays = dict[str, NDArray[Any]]
+Lanes = list[tuple[Any, ...]]
 
 
 def save(simulation: Simulation, path: str | os.PathLike[str]) -> None:
     """Write the simulation; the file appears whole or not at all."""
-    path, arrays = Path(path), simulation.arrays()
+    path, arrays = Path(path), collect(simulation)
     header = {"format": FORMAT, "version": VERSION, "step": simulation.step, "graph": fingerprint(simulation.graph)}
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
@@ -43,6 +47,48 @@ def save(simulation: Simulation, path: str | os.PathLike[str]) -> None:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def collect(simulation: Simulation) -> Arrays:
+    """Everything a checkpoint holds."""
+    found: Arrays = {}
+    for k, p in enumerate(simulation.graph.populations):
+        if isinstance(p, Population):
+            found[f"state {k}"] = np.stack(list(simulation.state(p.name).values()))
+        found[f"past steps {k}"], found[f"past neurons {k}"] = simulation.history[k].recent(simulation.step)
+        if p.name in simulation.recorded:
+            found[f"spike steps {k}"], found[f"spike neurons {k}"] = simulation.all_recorded(p.name)
+    for k, rule, parts, blocks, cuts in _plastic(simulation):
+        kept = plasticity.keep(rule, parts, blocks, cuts)
+        found |= {f"plasticity {k} {j}": values for j, values in enumerate(kept)}
+    return found | {f"trace {k}": np.concatenate(parts) for k, parts in simulation.traces.items()}
+
+
+def put(simulation: Simulation, step: int, arrays: Arrays) -> None:
+    """Take over what `collect` gave, from a simulation with any number of lanes."""
+    simulation.step = step
+    for k, p in enumerate(simulation.graph.populations):
+        simulation.history[k].put(arrays[f"past steps {k}"], arrays[f"past neurons {k}"])
+        for lane in simulation.lanes:
+            block = lane.blocks[k]
+            if isinstance(p, Population):
+                put_rows(block.own[0], arrays[f"state {k}"][:, block.first : block.first + block.n])
+            elif isinstance(p, SpikeSource):
+                block.own[2][0] = np.searchsorted(block.own[0], step)
+        if p.name in simulation.recorded and f"spike steps {k}" in arrays:
+            simulation.recorded[p.name] = [(arrays[f"spike steps {k}"], arrays[f"spike neurons {k}"])]
+    for k, rule, parts, blocks, cuts in _plastic(simulation):
+        kept = [arrays[f"plasticity {k} {j}"] for j in range(plasticity.KEPT[rule.kind])]
+        plasticity.put(rule, parts, blocks, cuts, kept)
+    simulation.traces = {int(n.split()[1]): [values] for n, values in arrays.items() if n.startswith("trace ")}
+
+
+def _plastic(simulation: Simulation) -> Iterator[tuple[int, Plasticity, Lanes, Lanes, list[int]]]:
+    """Number, rule, synapses and plastic state by lane, and cuts of the target, of each plastic projection."""
+    for k, p in enumerate(simulation.graph.projections):
+        if p.plasticity is not None:
+            parts = [lane.projections[k] for lane in simulation.lanes]
+            yield k, p.plasticity, parts, [lane.plastic[k] for lane in simulation.lanes], simulation.cuts(p.target)
 
 
 def load(graph: Graph, path: str | os.PathLike[str]) -> tuple[int, Arrays]:
@@ -75,4 +121,7 @@ def load(graph: Graph, path: str | os.PathLike[str]) -> tuple[int, Arrays]:
 def expected(graph: Graph) -> set[str]:
     """Names of the arrays that a checkpoint of ``graph`` must hold."""
     names = {f"{kind} {k}" for k in range(len(graph.populations)) for kind in ("past steps", "past neurons")}
+    for k, q in enumerate(graph.projections):
+        if q.plasticity is not None:
+            names |= {f"plasticity {k} {j}" for j in range(plasticity.KEPT[q.plasticity.kind])}
     return names | {f"state {k}" for k, p in enumerate(graph.populations) if isinstance(p, Population)}

@@ -41,10 +41,10 @@ def feed(simulation: Simulation, spikes: Mapping[str, tuple[ArrayLike, ArrayLike
     """
     simulation.graph = graph = _with_spikes(simulation.graph, spikes)
     simulation.step, simulation.run_seconds = 0, 0.0
-    simulation._spikes, simulation._traces = {name: [] for name in simulation._spikes}, {}
-    for k, (p, history) in enumerate(zip(graph.populations, simulation._history, strict=True)):
+    simulation.recorded, simulation.traces = {name: [] for name in simulation.recorded}, {}
+    for k, (p, history) in enumerate(zip(graph.populations, simulation.history, strict=True)):
         history.counts[:] = 0
-        for lane in simulation._lanes:
+        for lane in simulation.lanes:
             block = lane.blocks[k]
             if isinstance(p, Population):
                 w, _, acc, flags, _, _ = block.own
@@ -54,6 +54,7 @@ def feed(simulation: Simulation, spikes: Mapping[str, tuple[ArrayLike, ArrayLike
                     port[:] = 0
             else:
                 block.own = source_block(graph, p, k, block.first, block.n)
+    simulation.connect_again()
     return simulation
 
 

@@ -17,6 +17,7 @@ from neurosim.graph import (
     Graph,
     LogNormal,
     Normal,
+    Plasticity,
     PoissonInput,
     PoissonSource,
     Population,
@@ -24,6 +25,7 @@ from neurosim.graph import (
     SpikeProbe,
     SpikeSource,
     StateProbe,
+    WeightProbe,
 )
 from neurosim.sim.simulation import Simulation, Spikes
 from neurosim.units import Unit
@@ -117,6 +119,7 @@ class Network:
         weight: Any = 1.0,
         delay: Any = None,
         port: str | None = None,
+        plasticity: Plasticity | None = None,
         name: str | None = None,
     ) -> str:
         """Connect two populations.
@@ -126,13 +129,19 @@ class Network:
             weight: a number, a distribution, or (with `Explicit`) an array, one per synapse.
             delay: seconds: a number, a distribution, or (with `Explicit`) an array; default one time step.
             port: port of the target's unit; default its first.
+            plasticity: how the synapses change: `PairSTDP`, `TripletSTDP`, `VogelsSprekeler`, `RewardSTDP` or
+                `TsodyksMarkram`; default they do not.
+
+        Returns:
+            The projection's name, for `probe` and `Simulation.synapses_of`.
         """
         target = self._population(post, "post")
         self._population(pre, "pre")
         ports = target.ports if isinstance(target, Population) else ()
         port = port if port is not None or not ports else ports[0]
         name = name or f"{pre} -> {post}{f' ({port})' if len(ports) > 1 else ''} {len(self._projections)}"
-        self._projections.append(Projection(name, pre, post, port or "", rule, _weight(weight), self._steps(delay)))
+        steps = self._steps(delay)
+        self._projections.append(Projection(name, pre, post, port or "", rule, _weight(weight), steps, plasticity))
         return name
 
     def poisson(self, target: str, rate: ArrayLike, weight: float, *, port: str | None = None) -> None:
@@ -144,11 +153,17 @@ class Network:
         self._stimuli.append(CurrentInput(target, self._port(target, port), _number_or_array(value)))
 
     def probe(self, population: str, what: str = "spikes", *, neurons: ArrayLike | None = None, every: int = 1) -> int:
-        """Record "spikes" or a state by its name (of ``neurons``, default all, every so many steps).
+        """Record "spikes" or a state by its name (of ``neurons``, default all), every so many steps.
+
+        With the name of a projection: its "weights" (of synapses ``neurons`` in the order of
+        `Simulation.synapses_of`, default all).
 
         Returns:
             The probe's number, for `Simulation.trace`.
         """
+        if what == "weights":
+            self._probes.append(WeightProbe(population, None if neurons is None else np.asarray(neurons), every))
+            return len(self._probes) - 1
         p = self._population(population, "population")
         if what == "spikes":
             self._probes.append(SpikeProbe(population))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.graph import CurrentInput, Graph, PoissonInput, Population, SpikeProbe, SpikeSource
+from neurosim.graph import CurrentInput, Graph, PoissonInput, Population, RewardSTDP, SpikeProbe, SpikeSource
 from neurosim.kernels.inputs import poisson_bounds
 from neurosim.kernels.network import POISSON, SPIKE_TIMES, InputPlan, NetworkPlan, PopulationPlan, ProjectionPlan
 from neurosim.sim.build import is_instant, traced
@@ -18,7 +18,15 @@ def plan_of(graph: Graph, shared: Sequence[bool]) -> NetworkPlan:
     recorded = {p.population for p in graph.probes if isinstance(p, SpikeProbe)}
     numbers = {p.name: k for k, p in enumerate(graph.populations)}
     projections = tuple(
-        ProjectionPlan(numbers[p.source], numbers[p.target], _port(graph, p), one, is_instant(p))
+        ProjectionPlan(
+            numbers[p.source],
+            numbers[p.target],
+            _port(graph, p),
+            one,
+            is_instant(p),
+            p.plasticity.kind if p.plasticity else "",
+            numbers[p.plasticity.modulator] if isinstance(p.plasticity, RewardSTDP) else -1,
+        )
         for p, one in zip(graph.projections, shared, strict=True)
     )
     return NetworkPlan(tuple(_population(graph, p, recorded) for p in graph.populations), projections, graph.precision)

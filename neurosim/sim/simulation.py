@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import RangeError, check_number, check_seconds, nearest
-from neurosim.graph import Graph, Population, SpikeProbe, SpikeSource, StateProbe
-from neurosim.sim import checkpoint
+from neurosim.graph import Graph, Population, SpikeProbe, StateProbe, WeightProbe
+from neurosim.sim import checkpoint, plasticity
 from neurosim.sim.build import (
     Block,
     History,
@@ -25,11 +25,12 @@ from neurosim.sim.build import (
     get_rows,
     input_numbers,
     longest_delay,
-    put_rows,
     source_block,
     traced,
     unit_block,
 )
+from neurosim.sim.checks import check_finite, check_memory
+from neurosim.sim.plasticity import Synapses
 
 LARGEST_RECORD = 2**26  # spikes that one call of the time loop may at most produce (memory is touched only when used)
 SLICE = 0.1  # s of wall time between looks at the clock, at ctrl-C and at the state
@@ -72,12 +73,12 @@ class Simulation:
         check_memory(graph, self.threads)
         started = time.perf_counter()
         self.step = 0
-        self._build()
-        self.build_seconds, self.run_seconds = time.perf_counter() - started, 0.0
-        self._spikes: dict[str, list[tuple[NDArray[np.int64], NDArray[np.int32]]]] = {
+        self.recorded: dict[str, list[tuple[NDArray[np.int64], NDArray[np.int32]]]] = {
             p.population: [] for p in graph.probes if isinstance(p, SpikeProbe)
         }
-        self._traces: dict[int, list[NDArray[Any]]] = {}
+        self.traces: dict[int, list[NDArray[Any]]] = {}
+        self._build()
+        self.build_seconds, self.run_seconds = time.perf_counter() - started, 0.0
 
     @property
     def time(self) -> float:
@@ -87,7 +88,7 @@ class Simulation:
     @property
     def synapses(self) -> int:
         """Synapses of the network."""
-        return sum(len(target) for lane in self._lanes for _, target, _, _, _ in lane.projections)
+        return sum(len(target) for lane in self.lanes for _, target, _, _, _ in lane.projections)
 
     @classmethod
     def restore(cls, graph: Graph, path: str | os.PathLike[str], threads: int | None = None) -> Simulation:
@@ -99,7 +100,7 @@ class Simulation:
         """
         step, arrays = checkpoint.load(graph, path)
         simulation = cls(graph, threads)
-        simulation._set(step, arrays)
+        checkpoint.put(simulation, step, arrays)
         return simulation
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -134,6 +135,7 @@ class Simulation:
         while self.step < last:
             started = time.perf_counter()
             stop = min(last, self.step + chunk, self.step + self._largest_chunk, (self.step // every + 1) * every)
+            stop = min([stop, *self._sample_weights()])
             done = stop - self.step
             self._advance(stop)
             elapsed = time.perf_counter() - started
@@ -151,27 +153,27 @@ class Simulation:
         Raises:
             RangeError: no such probe.
         """
-        if population not in self._spikes:
-            known = list(self._spikes)
+        if population not in self.recorded:
+            known = list(self.recorded)
             raise RangeError(
                 f"Simulation.spikes: no spike probe on {population!r}; there are {known}.{nearest(population, known)}"
             )
-        steps, neurons = self._recorded(population)
+        steps, neurons = self.all_recorded(population)
         return Spikes(np.asarray(steps * self.graph.dt, np.float64), neurons)
 
     def spike_counts(self) -> dict[str, int]:
         """Spikes so far of every population with a spike probe."""
-        return {name: sum(len(steps) for steps, _ in parts) for name, parts in self._spikes.items()}
+        return {name: sum(len(steps) for steps, _ in parts) for name, parts in self.recorded.items()}
 
     def synaptic_events(self) -> int:
         """Synapses that the recorded spikes reach: each spike times the out-degree of its neuron."""
         events = 0
         for k, p in enumerate(self.graph.projections):
-            if p.source not in self._spikes:
+            if p.source not in self.recorded:
                 continue
             size = self.graph.population(p.source).size
             spikes = np.bincount(self.spikes(p.source).neurons, minlength=size)
-            for lane in self._lanes:
+            for lane in self.lanes:
                 start, _, _, _, spread = lane.projections[k]
                 events += int(spikes @ np.diff(start[::spread].astype(np.int64)))
         return events
@@ -182,59 +184,80 @@ class Simulation:
         if not isinstance(p, Population):
             raise RangeError(f"Simulation.state: {population!r} is a source of spikes and has no state.")
         number = self.graph.populations.index(p)
-        parts = [get_rows(lane.blocks[number], len(p.state)) for lane in self._lanes]
+        parts = [get_rows(lane.blocks[number], len(p.state)) for lane in self.lanes]
         return dict(zip(p.state, np.concatenate(parts, axis=1), strict=True))
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything a checkpoint holds, by the names of `neurosim.sim.checkpoint`."""
-        found: dict[str, NDArray[Any]] = {}
-        for k, p in enumerate(self.graph.populations):
-            if isinstance(p, Population):
-                found[f"state {k}"] = np.stack(list(self.state(p.name).values()))
-            found[f"past steps {k}"], found[f"past neurons {k}"] = self._history[k].recent(self.step)
-            if p.name in self._spikes:
-                spikes = self._recorded(p.name)
-                found[f"spike steps {k}"], found[f"spike neurons {k}"] = spikes
-        return found | {f"trace {k}": np.concatenate(parts) for k, parts in self._traces.items()}
+    def synapses_of(self, projection: str) -> Synapses:
+        """The synapses of a projection, with their weights now (at the synapse, its dendritic delay ago).
 
-    def _set(self, step: int, arrays: dict[str, NDArray[Any]]) -> None:
-        self.step = step
-        for k, p in enumerate(self.graph.populations):
-            self._history[k].put(arrays[f"past steps {k}"], arrays[f"past neurons {k}"])
-            for lane in self._lanes:
-                block = lane.blocks[k]
-                if isinstance(p, Population):
-                    put_rows(block.own[0], arrays[f"state {k}"][:, block.first : block.first + block.n])
-                elif isinstance(p, SpikeSource):
-                    block.own[2][0] = np.searchsorted(block.own[0], step)
-            if p.name in self._spikes and f"spike steps {k}" in arrays:
-                self._spikes[p.name] = [(arrays[f"spike steps {k}"], arrays[f"spike neurons {k}"])]
-        self._traces = {int(n.split()[1]): [values] for n, values in arrays.items() if n.startswith("trace ")}
+        Raises:
+            RangeError: no such projection.
+        """
+        p = self.graph.projection(projection)
+        k = self.graph.projections.index(p)
+        parts = [lane.projections[k] for lane in self.lanes]
+        weights = [
+            plasticity.current_weights(p.plasticity, part[2], lane.plastic[k], self.step)
+            for part, lane in zip(parts, self.lanes, strict=True)
+        ]
+        now = [(*part[:2], weight, *part[3:]) for part, weight in zip(parts, weights, strict=True)]
+        return plasticity.synapses(now, self.cuts(p.target), self.graph.dt)
 
-    def _recorded(self, population: str) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        parts = self._spikes[population]
+    def all_recorded(self, population: str) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Steps and neurons of all spikes of a population that has a spike probe."""
+        parts = self.recorded[population]
         steps = np.concatenate([s for s, _ in parts] or [np.empty(0, np.int64)])
         return steps, np.concatenate([i for _, i in parts] or [np.empty(0, np.int32)])
 
+    def _sample_weights(self) -> list[int]:
+        """Take the samples of weight probes that are due; returns when the next ones are."""
+        due = []
+        for number, probe in enumerate(self.graph.probes):
+            if not isinstance(probe, WeightProbe):
+                continue
+            if self.step % probe.every == 0:
+                weight = self.synapses_of(probe.projection).weight
+                chosen = weight if probe.synapses is None else weight[np.asarray(probe.synapses)]
+                self.traces.setdefault(number, []).append(chosen[None])
+            due.append((self.step // probe.every + 1) * probe.every)
+        return due
+
+    def _connect(self, lane: int, number: int) -> tuple[Any, Any]:
+        """The synapses of a projection in a lane, and the state of its plasticity."""
+        p = self.graph.projections[number]
+        cuts = self.cuts(p.target)
+        first, count = cuts[lane], cuts[lane + 1] - cuts[lane]
+        r = connect_lane(self.graph, number, first, count)
+        changing = plasticity.plastic_block(self.graph, p, r, count)
+        return (r.start, r.target, plasticity.own_weights(p, r), r.base, r.spread), changing
+
+    def connect_again(self) -> None:
+        """Put plastic synapses back into their initial state."""
+        for k, p in enumerate(self.graph.projections):
+            if p.plasticity is not None:
+                for number, lane in enumerate(self.lanes):
+                    lane.projections[k], changing = self._connect(number, k)
+                    lane.plastic = (*lane.plastic[:k], changing, *lane.plastic[k + 1 :])
+
+    def cuts(self, population: str) -> list[int]:
+        """Where the blocks of a population begin, and its end."""
+        return borders(self.graph.population(population).size, self.threads)
+
     def _build(self) -> None:
+        from neurosim.kernels.barrier import new_barrier
+
         graph, lanes = self.graph, self.threads
         cuts = [borders(p.size, lanes) for p in graph.populations]
-        numbers = {p.name: k for k, p in enumerate(graph.populations)}
-
-        def connect(lane: int) -> list[tuple[Any, ...]]:
-            rows = []
-            for k, p in enumerate(graph.projections):
-                target = cuts[numbers[p.target]]
-                r = connect_lane(graph, k, target[lane], target[lane + 1] - target[lane])
-                rows.append((r.start, r.target, r.weight, r.base, r.spread))
-            return rows
-
         with ThreadPoolExecutor(lanes) as pool:
-            projections = list(pool.map(connect, range(lanes)))
-        longest = max(longest_delay(rows) for rows in projections)
-        self._period = min((base for rows in projections for _, _, _, base, _ in rows if base), default=64)
+            built = list(
+                pool.map(lambda lane: [self._connect(lane, k) for k in range(len(graph.projections))], range(lanes))
+            )
+        projections = [[rows for rows, _ in lane] for lane in built]
+        rewards, backs = plasticity.lags(graph)
+        longest = max([longest_delay(rows) for rows in projections] + rewards + backs)
+        self._period = min([base for rows in projections for _, _, _, base, _ in rows if base] + rewards, default=64)
         height = 1 << (longest + self._period).bit_length()
-        self._history = [
+        self.history = [
             History(np.empty((height, max(1, cut[-1])), np.int32), np.zeros((height, lanes), np.int64), np.array(cut))
             for cut in cuts
         ]
@@ -249,8 +272,11 @@ class Simulation:
         self._largest_chunk = max(
             self._period, LARGEST_RECORD // max(1, *(cut[-1] for cut in cuts)) if cuts else LARGEST_RECORD
         )
-        self._lanes = [self._lane(lane, cuts, projections[lane], runs) for lane in range(lanes)]
+        self.lanes = [self._lane(lane, cuts, projections[lane], runs) for lane in range(lanes)]
+        for lane, parts in zip(self.lanes, built, strict=True):
+            lane.plastic = tuple(changing for _, changing in parts)
         self._kernel = self._load()
+        self._call(0, 0, 0, new_barrier())  # no step, but the time loop is compiled and loaded
 
     def _lane(self, lane: int, cuts: list[list[int]], projections: list[tuple[Any, ...]], runs: int) -> Lane:
         from neurosim.kernels.inputs import TILE
@@ -284,20 +310,15 @@ class Simulation:
         from neurosim.kernels.network import network_kernel  # Numba is imported by the first network, not by the import
         from neurosim.sim.plan import plan_of
 
-        return network_kernel(plan_of(self.graph, [w.shape[0] == 1 for _, _, w, _, _ in self._lanes[0].projections]))
+        return network_kernel(plan_of(self.graph, [w.shape[0] == 1 for _, _, w, _, _ in self.lanes[0].projections]))
 
     def _advance(self, stop: int) -> None:
         """Run all lanes up to step ``stop``, then gather what they recorded."""
         from neurosim.kernels.barrier import new_barrier
 
         barrier, steps = new_barrier(), stop - self.step
-        arguments = [self._arguments(lane, steps) for lane in self._lanes]
         workers = [
-            threading.Thread(
-                target=self._kernel.run,
-                args=(number, self.threads, self.step, stop, self._period, barrier, np.uint64(self.graph.seed), *given),
-            )
-            for number, given in enumerate(arguments)
+            threading.Thread(target=self._call, args=(lane, self.step, stop, barrier)) for lane in range(self.threads)
         ]
         for worker in workers[1:]:
             worker.start()
@@ -306,12 +327,16 @@ class Simulation:
             worker.join()
         self.step = stop
         self._gather()
-        self._check_finite(stop - steps)
+        check_finite(self.graph, self.lanes, stop - steps, stop)
+
+    def _call(self, lane: int, first: int, last: int, barrier: NDArray[Any]) -> None:
+        given = self._arguments(self.lanes[lane], last - first)
+        self._kernel.run(lane, self.threads, first, last, self._period, barrier, np.uint64(self.graph.seed), *given)
 
     def _arguments(self, lane: Lane, steps: int) -> tuple[Any, ...]:
         populations = []
-        for k, (block, history) in enumerate(zip(lane.blocks, self._history, strict=True)):
-            if self.graph.populations[k].name in self._spikes:
+        for k, (block, history) in enumerate(zip(lane.blocks, self.history, strict=True)):
+            if self.graph.populations[k].name in self.recorded:
                 block.ids = np.empty(block.n * steps, np.int32)
                 block.steps = np.empty(block.n * steps, np.int64)
             block.used[0] = 0
@@ -323,7 +348,7 @@ class Simulation:
                 (block.n, block.first, history.spikes, history.counts, history.borders, block.ids, block.steps,
                  block.used, own)
             )  # fmt: skip
-        return tuple(populations), tuple(lane.projections), lane.inputs, lane.scratch
+        return tuple(populations), tuple(lane.projections), lane.plastic, lane.inputs, lane.scratch
 
     def _sample(self, probe: tuple[Any, ...], steps: int) -> tuple[Any, ...]:
         neurons, every, _, used = probe
@@ -332,12 +357,12 @@ class Simulation:
 
     def _gather(self) -> None:
         for k, p in enumerate(self.graph.populations):
-            blocks = [lane.blocks[k] for lane in self._lanes]
-            if p.name in self._spikes:
+            blocks = [lane.blocks[k] for lane in self.lanes]
+            if p.name in self.recorded:
                 steps = np.concatenate([b.steps[: b.used[0]] for b in blocks])
                 neurons = np.concatenate([b.ids[: b.used[0]] for b in blocks])
                 order = np.argsort(steps, kind="stable")  # lanes are in ascending order of neurons
-                self._spikes[p.name].append((steps[order], neurons[order]))
+                self.recorded[p.name].append((steps[order], neurons[order]))
             if isinstance(p, Population):
                 self._gather_traces(p, blocks)
 
@@ -347,50 +372,17 @@ class Simulation:
             sampled = np.concatenate([out[: used[0]] for _, _, out, used in parts], axis=1)
             order = np.argsort(np.argsort(np.asarray(probe.neurons), kind="stable"), kind="stable")
             number = next(n for n, other in enumerate(self.graph.probes) if other is probe)
-            self._traces.setdefault(number, []).append(sampled[:, order])
+            self.traces.setdefault(number, []).append(sampled[:, order])
 
     def trace(self, probe: int = 0) -> tuple[NDArray[np.float64], NDArray[Any]]:
-        """Times (T,) [s] and values (T, neurons) of the state probe with this number among the graph's probes."""
-        if probe not in self._traces:
-            raise RangeError(f"Simulation.trace: probe {probe!r} is no state probe that has run; there are "
-                             f"{sorted(self._traces)}.")  # fmt: skip
+        """Times (T,) [s] and values (T, M) of the probe of states or weights with this number among the graph's."""
+        if probe not in self.traces:
+            raise RangeError(
+                f"Simulation.trace: probe {probe!r} is no probe of states or weights that has run; there are "
+                f"{sorted(self.traces)}."
+            )
         given = self.graph.probes[probe]
-        assert isinstance(given, StateProbe)
+        assert isinstance(given, (StateProbe, WeightProbe))
         every = int(given.every)
-        values = np.concatenate(self._traces[probe])
+        values = np.concatenate(self.traces[probe])
         return np.arange(len(values), dtype=np.float64) * every * self.graph.dt, values
-
-    def _check_finite(self, before: int) -> None:
-        for k, p in enumerate(self.graph.populations):
-            if not isinstance(p, Population):
-                continue
-            for lane in self._lanes:
-                rows = get_rows(lane.blocks[k], len(p.state))
-                if np.isfinite(rows.sum()) or np.isfinite(rows).all():
-                    continue
-                state, neuron = np.argwhere(~np.isfinite(rows))[0]
-                raise RangeError(
-                    f"Simulation: {p.state[state]} of neuron {lane.blocks[k].first + neuron} of population {p.name!r} "
-                    f"is {rows[state, neuron]} between {before * self.graph.dt:g} s and {self.time:g} s: weights or "
-                    f"input are too large, or dt = {self.graph.dt:g} s is."
-                )
-
-
-def check_memory(graph: Graph, lanes: int) -> None:
-    """Raise `RangeError` when the network cannot fit into the machine's memory."""
-    needed, free = graph.memory_bytes(lanes), available_memory()
-    if needed > free:
-        raise RangeError(
-            f"Simulation: the network needs about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free. "
-            "Use fewer synapses, one weight per projection, or a machine with more memory."
-        )
-
-
-def available_memory() -> int:
-    """Bytes of memory that can still be used, of the machine or of this process's cgroup."""
-    try:
-        with open("/proc/meminfo") as file:
-            fields = dict(line.split(":") for line in file)
-        return int(fields["MemAvailable"].split()[0]) * 1024
-    except OSError:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from networks import DT, graph, joined
 
-from neurosim.errors import RangeError, ShapeError, UnsupportedError
+from neurosim.errors import RangeError, ShapeError
 from neurosim.graph import Explicit, FixedInDegree, FixedTotal, Normal, Uniform
 
 
@@ -31,7 +31,7 @@ from neurosim.graph import Explicit, FixedInDegree, FixedTotal, Normal, Uniform
         ({"delay": "1"}, RangeError, "delay: must be a whole number"),
         ({"delay": 2**31}, RangeError, "delay: must be a whole number"),
         ({"source": ""}, RangeError, r"source: must be text"),
-        ({"plasticity": "stdp"}, UnsupportedError, "not built yet"),
+        ({"plasticity": "stdp"}, RangeError, "plasticity: must be one of PairSTDP, .*got 'stdp'"),
     ],
 )
 def test_bad_projections_are_refused_where_they_are_made(change, error, message):

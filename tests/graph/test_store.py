@@ -295,7 +295,7 @@ POPULATION, LINK = ("populations", 0), ("projections", 0)
         (update(*LINK, "rule", value={"kind": "Graph"}), "a Graph must have the fields"),
         (update(*LINK, "rule", value={"kind": "OneToOne"}), "goes with Explicit"),
         (update(*LINK, "rule", value=None), "must be one of AllToAll"),
-        (update(*LINK, "plasticity", value="stdp"), "not built yet"),
+        (update(*LINK, "plasticity", value="stdp"), "must be one of PairSTDP"),
         (update(*LINK, "delay", value=0), "at least one step"),
     ],
 )

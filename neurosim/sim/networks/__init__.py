@@ -11,12 +11,14 @@ from neurosim.sim.networks.brunel import brunel
 from neurosim.sim.networks.coba import coba
 from neurosim.sim.networks.cuba import cuba
 from neurosim.sim.networks.microcircuit import microcircuit
+from neurosim.sim.networks.stdp import stdp
 
 NETWORKS: dict[str, Callable[..., Network]] = {
     "brunel": brunel,
     "coba": coba,
     "cuba": cuba,
     "microcircuit": microcircuit,
+    "stdp": stdp,
 }
 
 
@@ -26,4 +28,4 @@ def network(name: str, **options: Any) -> Network:
     return NETWORKS[name](**options)
 
 
-__all__ = ["NETWORKS", "brunel", "coba", "cuba", "microcircuit", "network"]
+__all__ = ["NETWORKS", "brunel", "coba", "cuba", "microcircuit", "network", "stdp"]
