@@ -106,10 +106,37 @@ def microcircuit(seed: int) -> Parts:
     return [cells, made]
 
 
+def stdp() -> Parts:
+    p = given.STDP
+    equations = """dv/dt = (ge * (e_exc - v) / g_leak + v_leak - v) / tau_mem : volt (unless refractory)
+                   dge/dt = -ge / tau_exc : siemens"""
+    more = {"g_leak": p["g_leak"] * b.nS, "e_exc": p["e_exc"] * b.mV}
+    cells = cells_of(p["n"], equations, p, "exponential_euler", **more)
+    cells.v = "v_reset"
+    noise = b.PoissonGroup(p["inputs"], rates=p["rate"] * b.Hz)
+    rule = {name: p[name] * b.ms for name in ("tau_plus", "tau_minus")}
+    rule |= {name: p[name] * p["w_max"] * b.nS for name in ("a_plus", "a_minus")} | {"w_max": p["w_max"] * b.nS}
+    plastic = b.Synapses(
+        noise, cells,
+        """w : siemens
+           dx/dt = -x / tau_plus : siemens (event-driven)
+           dy/dt = -y / tau_minus : siemens (event-driven)""",
+        on_pre="""ge += w
+                  x += a_plus
+                  w = clip(w - y, 0 * siemens, w_max)""",
+        on_post="""y += a_minus
+                   w = clip(w + x, 0 * siemens, w_max)""",
+        delay={"pre": p["delay"] * b.ms}, namespace=rule,
+    )  # fmt: skip
+    plastic.connect()
+    plastic.w = "rand() * w_max"
+    return [cells, noise, plastic]
+
+
 def network(name: str, seed: int) -> Parts:
     if name in given.CUBA_SIZES:
         return cuba(given.CUBA_SIZES[name])
-    return microcircuit(seed) if name == "microcircuit" else {"coba": coba, "brunel": brunel}[name]()
+    return microcircuit(seed) if name == "microcircuit" else {"coba": coba, "brunel": brunel, "stdp": stdp}[name]()
 
 
 def run(parts: Parts, seconds: float, folder: str | None, clock: given.Clock) -> tuple[float, float, float | None]:

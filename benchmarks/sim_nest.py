@@ -70,6 +70,23 @@ def brunel(seed: int) -> Any:
     return cells
 
 
+def stdp(seed: int) -> Any:
+    p = given.STDP
+    more = {"C_m": p["capacitance"], "g_L": p["g_leak"], "E_ex": p["e_exc"], "tau_syn_ex": p["tau_exc"]}
+    cells = nest.Create("iaf_cond_exp", p["n"], names(p, tau_minus=p["tau_minus"], V_m=p["v_reset"], **more))
+    noise, inputs = (
+        nest.Create("poisson_generator", params={"rate": p["rate"]}),
+        nest.Create("parrot_neuron", p["inputs"]),
+    )
+    nest.Connect(noise, inputs)
+    rule = {"Wmax": p["w_max"], "alpha": p["a_minus"] / p["a_plus"], "mu_plus": 0.0, "mu_minus": 0.0}
+    nest.CopyModel("stdp_synapse", "plastic", {**rule, "tau_plus": p["tau_plus"], "delay": p["delay"]})
+    nest.SetDefaults("plastic", {"lambda": p["a_plus"]})
+    weight = nest.random.uniform(0.0, p["w_max"])
+    nest.Connect(inputs, cells, "all_to_all", {"synapse_model": "plastic", "weight": weight})
+    return cells
+
+
 def microcircuit(seed: int) -> Any:
     p, net, rng, populations = given.MICROCIRCUIT, given.microcircuit(), np.random.default_rng(seed), []
     for size, constant, rate in zip(net.sizes, net.constant, net.rates, strict=True):
@@ -103,7 +120,7 @@ def main() -> None:
     if name in given.CUBA_SIZES:
         cells = cuba(given.CUBA_SIZES[name], seed)
     else:
-        cells = {"coba": coba, "brunel": brunel, "microcircuit": microcircuit}[name](seed)
+        cells = {"coba": coba, "brunel": brunel, "microcircuit": microcircuit, "stdp": stdp}[name](seed)
     synapses = nest.num_connections
     recorder = nest.Create("spike_recorder")
     nest.Connect(cells, recorder)

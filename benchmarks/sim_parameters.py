@@ -34,6 +34,13 @@ BRUNEL = {
     "v_reset": 10.0, "refractory": 2.0, "w_exc": 0.1, "w_inh": -0.5, "delay": 1.5, "rate": 20_000.0,
 }  # fmt: skip
 
+# weights and conductances in nS, capacitance in pF; changes by a pair in parts of w_max
+STDP = {
+    "inputs": 1_000, "n": 4, "rate": 15.0, "capacitance": 100.0, "g_leak": 10.0, "tau_mem": 10.0, "v_leak": -74.0,
+    "v_threshold": -54.0, "v_reset": -60.0, "refractory": 0.0, "e_exc": 0.0, "tau_exc": 5.0, "w_max": 0.1,
+    "tau_plus": 20.0, "tau_minus": 20.0, "a_plus": 0.01, "a_minus": 0.0105, "delay": 0.1,
+}  # fmt: skip
+
 # weights and currents in pA, capacitance in pF
 MICROCIRCUIT = {
     "capacitance": 250.0, "tau_mem": 10.0, "tau_syn": 0.5, "v_leak": -65.0, "v_threshold": -50.0, "v_reset": -65.0,

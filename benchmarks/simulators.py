@@ -29,9 +29,12 @@ NETWORKS = {  # name -> arguments of `neurosim simulate`
     "cuba20k": ["cuba", "--scale", "5"],
     "cuba100k": ["cuba", "--scale", "25"],
     "microcircuit": ["microcircuit", "--scale", "0.1"],
+    "stdp": ["stdp"],
 }
-SECONDS = {"brunel": 1.0, "coba": 2.0, "cuba": 5.0, "cuba20k": 1.0, "cuba100k": 1.0, "microcircuit": 1.0}
-FASTER = {"brunel": 12.0, "coba": 4.0, "cuba": 2.0, "cuba20k": 2.3, "cuba100k": 2.3, "microcircuit": 2.5}
+SECONDS = {"brunel": 1.0, "coba": 2.0, "cuba": 5.0, "cuba20k": 1.0, "cuba100k": 1.0, "microcircuit": 1.0,
+           "stdp": 20.0}  # fmt: skip
+FASTER = {"brunel": 12.0, "coba": 4.0, "cuba": 2.0, "cuba20k": 2.3, "cuba100k": 2.3, "microcircuit": 2.5,
+          "stdp": 1.3}  # fmt: skip
 SCALING = ("brunel", "cuba100k", "microcircuit")  # two threads at least 1.5 times as fast as one
 OURS = "import sys; from neurosim.cli import main; sys.argv[0] = 'neurosim'; main()"
 
