@@ -107,6 +107,17 @@ def connect_lane(graph: Graph, number: int, first: int, count: int) -> Any:
     )  # fmt: skip
 
 
+def same_synapses(graph: Graph, other: Graph, number: int) -> bool:
+    """Whether the projection with this number is made of the same synapses in both graphs, none of which change."""
+    if number >= len(other.projections) or (graph.seed, graph.precision, graph.dt) != (
+        other.seed, other.precision, other.dt,
+    ):  # fmt: skip
+        return False
+    p, q = graph.projections[number], other.projections[number]
+    sizes = [[g.population(name).size for name in (r.source, r.target)] for g, r in ((graph, p), (other, q))]
+    return p == q and p.plasticity is None and sizes[0] == sizes[1]
+
+
 def is_instant(p: Projection) -> bool:
     """Whether spikes arrive in the step they are fired in, as between the layers of a network that was trained."""
     return isinstance(p.delay, int) and p.delay == 0

@@ -179,9 +179,13 @@ class Network:
             seed=self.seed, precision=self.precision,
         )  # fmt: skip
 
-    def build(self, threads: int | None = None) -> Simulation:
-        """Make all synapses and load the time loop."""
-        self._simulation = Simulation(self.graph(), threads)
+    def build(self, threads: int | None = None, like: Simulation | None = None) -> Simulation:
+        """Make all synapses and load the time loop.
+
+        Args:
+            like: a simulation whose synapses are shared where they are the same: for sweeps over other parameters.
+        """
+        self._simulation = Simulation(self.graph(), threads, like)
         return self._simulation
 
     def run(

@@ -25,6 +25,7 @@ from neurosim.sim.build import (
     get_rows,
     input_numbers,
     longest_delay,
+    same_synapses,
     source_block,
     traced,
     unit_block,
@@ -58,12 +59,14 @@ class Simulation:
     Args:
         graph: what to simulate.
         threads: threads to use; default all processors this process may use. Results do not depend on it.
+        like: a simulation whose synapses are shared where they are the same, so that a sweep over other parameters
+            makes them once.
 
     Raises:
         RangeError: threads below one, or a graph that needs more memory than the machine has.
     """
 
-    def __init__(self, graph: Graph, threads: int | None = None) -> None:
+    def __init__(self, graph: Graph, threads: int | None = None, like: Simulation | None = None) -> None:
         from neurosim.kernels.pool import available_threads
 
         check_number("Simulation.threads", 1 if threads is None else threads)
@@ -77,7 +80,7 @@ class Simulation:
             p.population: [] for p in graph.probes if isinstance(p, SpikeProbe)
         }
         self.traces: dict[int, list[NDArray[Any]]] = {}
-        self._build()
+        self._build(like)
         self.build_seconds, self.run_seconds = time.perf_counter() - started, 0.0
 
     @property
@@ -222,9 +225,11 @@ class Simulation:
             due.append((self.step // probe.every + 1) * probe.every)
         return due
 
-    def _connect(self, lane: int, number: int) -> tuple[Any, Any]:
+    def _connect(self, lane: int, number: int, like: Simulation | None = None) -> tuple[Any, Any]:
         """The synapses of a projection in a lane, and the state of its plasticity."""
         p = self.graph.projections[number]
+        if like is not None and like.threads == self.threads and same_synapses(self.graph, like.graph, number):
+            return like.lanes[lane].projections[number], ()
         cuts = self.cuts(p.target)
         first, count = cuts[lane], cuts[lane + 1] - cuts[lane]
         r = connect_lane(self.graph, number, first, count)
@@ -243,15 +248,14 @@ class Simulation:
         """Where the blocks of a population begin, and its end."""
         return borders(self.graph.population(population).size, self.threads)
 
-    def _build(self) -> None:
+    def _build(self, like: Simulation | None) -> None:
         from neurosim.kernels.barrier import new_barrier
 
         graph, lanes = self.graph, self.threads
         cuts = [borders(p.size, lanes) for p in graph.populations]
         with ThreadPoolExecutor(lanes) as pool:
-            built = list(
-                pool.map(lambda lane: [self._connect(lane, k) for k in range(len(graph.projections))], range(lanes))
-            )
+            numbers = range(len(graph.projections))
+            built = list(pool.map(lambda lane: [self._connect(lane, k, like) for k in numbers], range(lanes)))
         projections = [[rows for rows, _ in lane] for lane in built]
         rewards, backs = plasticity.lags(graph)
         longest = max([longest_delay(rows) for rows in projections] + rewards + backs)

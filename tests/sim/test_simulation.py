@@ -201,3 +201,39 @@ def test_spikes_without_delay_arrive_in_their_own_step_in_the_order_of_the_popul
     assert spikes_of(simulation, 3) == [[(1, 129)], [(1, 0)], [(1, 129)]]
     with pytest.raises(RangeError, match=r"comes after 'p1'"):
         Graph(DT, (parts[0], parts[2], parts[1]), (joins[1],))
+
+
+def swept(rate=4000.0, tau=20e-3, weight=0.01, seed=3, n=300):
+    net = sim.Network(dt=1e-4, seed=seed)
+    cells = net.population(units.LIF(tau_mem=tau), n, name="cells")
+    net.poisson(cells, rate=rate, weight=0.02)
+    net.connect(cells, cells, rule=sim.FixedInDegree(50), weight=weight, delay=sim.Normal(2e-3, 5e-4), name="fixed")
+    net.connect(
+        cells, cells, rule=sim.Bernoulli(0.1), weight=0.005, delay=1e-3, plasticity=sim.PairSTDP(), name="plastic"
+    )
+    net.probe(cells)
+    return net
+
+
+@pytest.mark.parametrize(
+    ("change", "shared"),
+    [
+        ({"rate": 5000.0}, True),
+        ({"tau": 10e-3}, True),
+        ({"weight": 0.02}, False),
+        ({"seed": 4}, False),
+        ({"n": 301}, False),
+    ],
+)
+def test_a_sweep_shares_synapses_that_stay_the_same_and_changes_no_result(change, shared):
+    before = swept().build(2).run(0.05)
+    again, anew = swept(**change).build(2, like=before).run(0.05), swept(**change).build(2).run(0.05)
+    assert (again.lanes[0].projections[0][1] is before.lanes[0].projections[0][1]) == shared
+    assert again.lanes[0].projections[1][2] is not before.lanes[0].projections[1][2]  # weights that change
+    np.testing.assert_array_equal(again.spikes("cells").neurons, anew.spikes("cells").neurons)
+    np.testing.assert_array_equal(again.synapses_of("plastic").weight, anew.synapses_of("plastic").weight)
+
+
+def test_a_sweep_over_numbers_uses_one_compiled_loop():
+    kernels = [swept(rate=4000.0 + k, tau=(5 + k) * 1e-3, weight=0.1 * k, n=100 + k).build(1)._kernel for k in range(3)]
+    assert kernels[0] is kernels[1] is kernels[2]
