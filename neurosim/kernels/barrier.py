@@ -15,9 +15,11 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 LINE = 16  # int64 per two cache lines: the counters of arrivals and of passes do not share one
-SPINS = 2**16  # some 50 us: a sleep takes longer than most steps
+SPINS = 2**12  # some us, as long as most waits
+YIELDS = 2**12  # some ms, then sleep: the others may be stopped
 PAUSE = 20  # us
 
+_yield: Any = types.ExternalFunction("sched_yield", types.int32())
 _sleep: Any = types.ExternalFunction("usleep", types.int32(types.uint32))
 
 
@@ -81,5 +83,7 @@ def meet(barrier, threads):  # type: ignore[no-untyped-def]
     spins = 0
     while _read(barrier, LINE) == passed:
         spins += 1
-        if spins % SPINS == 0:
+        if spins > SPINS + YIELDS:
             _sleep(types.uint32(PAUSE))
+        elif spins > SPINS:
+            _yield()
