@@ -3,6 +3,7 @@
 from neurosim.graph import (
     AllToAll,
     Bernoulli,
+    Convolution,
     Explicit,
     FixedInDegree,
     FixedOutDegree,
@@ -18,6 +19,6 @@ from neurosim.sim.network import Network
 from neurosim.sim.simulation import Simulation, Spikes
 
 __all__ = [
-    "AllToAll", "Bernoulli", "Explicit", "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph", "LogNormal",
-    "Network", "Normal", "OneToOne", "Simulation", "Spikes", "Uniform", "feed",
+    "AllToAll", "Bernoulli", "Convolution", "Explicit", "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph",
+    "LogNormal", "Network", "Normal", "OneToOne", "Simulation", "Spikes", "Uniform", "feed",
 ]  # fmt: skip

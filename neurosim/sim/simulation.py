@@ -21,17 +21,17 @@ from neurosim.sim.build import (
     History,
     Lane,
     borders,
-    connect_lane,
     get_rows,
     input_numbers,
-    longest_delay,
     put_rows,
     source_block,
     traced,
     unit_block,
 )
+from neurosim.sim.layouts import Synapses, connect_lane
 
 LARGEST_RECORD = 2**26  # spikes that one call of the time loop may at most produce (memory is touched only when used)
+SPARE = 8  # places behind a list of spikes: rows of bits are delivered so many at a time
 SLICE = 0.1  # s of wall time between looks at the clock, at ctrl-C and at the state
 
 
@@ -87,7 +87,7 @@ class Simulation:
     @property
     def synapses(self) -> int:
         """Synapses of the network."""
-        return sum(len(target) for lane in self._lanes for _, target, _, _, _ in lane.projections)
+        return sum(synapses.size for lane in self._lanes for synapses in lane.projections)
 
     @classmethod
     def restore(cls, graph: Graph, path: str | os.PathLike[str], threads: int | None = None) -> Simulation:
@@ -172,8 +172,7 @@ class Simulation:
             size = self.graph.population(p.source).size
             spikes = np.bincount(self.spikes(p.source).neurons, minlength=size)
             for lane in self._lanes:
-                start, _, _, _, spread = lane.projections[k]
-                events += int(spikes @ np.diff(start[::spread].astype(np.int64)))
+                events += int(spikes @ lane.projections[k].degrees())
         return events
 
     def state(self, population: str) -> dict[str, NDArray[Any]]:
@@ -221,30 +220,28 @@ class Simulation:
         cuts = [borders(p.size, lanes) for p in graph.populations]
         numbers = {p.name: k for k, p in enumerate(graph.populations)}
 
-        def connect(lane: int) -> list[tuple[Any, ...]]:
-            rows = []
-            for k, p in enumerate(graph.projections):
-                target = cuts[numbers[p.target]]
-                r = connect_lane(graph, k, target[lane], target[lane + 1] - target[lane])
-                rows.append((r.start, r.target, r.weight, r.base, r.spread))
-            return rows
+        def connect(lane: int) -> list[Synapses]:
+            targets = [cuts[numbers[p.target]] for p in graph.projections]
+            return [connect_lane(graph, k, t[lane], t[lane + 1] - t[lane]) for k, t in enumerate(targets)]
 
         with ThreadPoolExecutor(lanes) as pool:
             projections = list(pool.map(connect, range(lanes)))
-        longest = max(longest_delay(rows) for rows in projections)
-        self._period = min((base for rows in projections for _, _, _, base, _ in rows if base), default=64)
+        made = [synapses for lane in projections for synapses in lane]
+        longest = max((synapses.base + synapses.spread - 1 for synapses in made), default=1)
+        self._period = min((synapses.base for synapses in made if synapses.base), default=64)
         height = 1 << (longest + self._period).bit_length()
         self._history = [
             History(np.empty((height, max(1, cut[-1])), np.int32), np.zeros((height, lanes), np.int64), np.array(cut))
             for cut in cuts
         ]
-        runs = max(
-            (
-                graph.population(p.source).size * rows[k][4]
-                for rows in projections
+        runs = (
+            max(
+                graph.population(p.source).size * lane[k].spread + SPARE
+                for lane in projections
                 for k, p in enumerate(graph.projections)
-            ),
-            default=1,
+            )
+            if made
+            else 1
         )
         self._largest_chunk = max(
             self._period, LARGEST_RECORD // max(1, *(cut[-1] for cut in cuts)) if cuts else LARGEST_RECORD
@@ -252,7 +249,7 @@ class Simulation:
         self._lanes = [self._lane(lane, cuts, projections[lane], runs) for lane in range(lanes)]
         self._kernel = self._load()
 
-    def _lane(self, lane: int, cuts: list[list[int]], projections: list[tuple[Any, ...]], runs: int) -> Lane:
+    def _lane(self, lane: int, cuts: list[list[int]], projections: list[Synapses], runs: int) -> Lane:
         from neurosim.kernels.inputs import TILE
 
         graph, blocks, inputs = self.graph, [], []
@@ -284,7 +281,7 @@ class Simulation:
         from neurosim.kernels.network import network_kernel  # Numba is imported by the first network, not by the import
         from neurosim.sim.plan import plan_of
 
-        return network_kernel(plan_of(self.graph, [w.shape[0] == 1 for _, _, w, _, _ in self._lanes[0].projections]))
+        return network_kernel(plan_of(self.graph, [synapses.kind for synapses in self._lanes[0].projections]))
 
     def _advance(self, stop: int) -> None:
         """Run all lanes up to step ``stop``, then gather what they recorded."""
@@ -323,7 +320,7 @@ class Simulation:
                 (block.n, block.first, history.spikes, history.counts, history.borders, block.ids, block.steps,
                  block.used, own)
             )  # fmt: skip
-        return tuple(populations), tuple(lane.projections), lane.inputs, lane.scratch
+        return tuple(populations), tuple(s.arguments for s in lane.projections), lane.inputs, lane.scratch
 
     def _sample(self, probe: tuple[Any, ...], steps: int) -> tuple[Any, ...]:
         neurons, every, _, used = probe
