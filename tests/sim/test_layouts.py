@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 from slow_reference import simulate
 
 from neurosim import sim, units
 from neurosim.errors import RangeError, ShapeError, UnsupportedError
 from neurosim.graph import Graph, Population, Projection
 from neurosim.graph.layouts import layout_of, scale_of, stored
+from neurosim.kernels.weights import weight_at
 
 DT = 1e-3
 UNIT = units.LIF(tau_mem=10e-3)
@@ -227,6 +229,23 @@ def test_weights_of_a_type_are_floats_of_its_values(layout, weight_type):
     check_same(
         run(rule, weight, layout, sizes, weight_type=weight_type, threads=2, **more), run(rule, values, "csr", sizes)
     )
+
+
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_every_finite_float16_is_read_as_what_it_is(precision):
+    every = np.arange(2**16, dtype=np.uint16)
+    every = every[np.isfinite(every.view(np.float16))]
+
+    @njit
+    def read(weight, scale):
+        out = np.empty(len(weight), scale.dtype)
+        for i in range(len(weight)):
+            out[i] = weight_at(weight, i, scale)
+        return out
+
+    found, want = read(every, np.ones(1, precision)), every.view(np.float16).astype(precision)
+    np.testing.assert_array_equal(found, want)
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(want))
 
 
 def test_without_a_scale_the_largest_weight_is_127():
