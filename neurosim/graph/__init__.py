@@ -14,6 +14,7 @@ from neurosim.graph.population import PoissonSource, Population, SpikeSource
 from neurosim.graph.rules import (
     AllToAll,
     Bernoulli,
+    Convolution,
     Distribution,
     Explicit,
     FixedInDegree,
@@ -27,9 +28,9 @@ from neurosim.graph.rules import (
 )
 
 __all__ = [
-    "AllToAll", "AnyPopulation", "Bernoulli", "CurrentInput", "Distribution", "Explicit", "FixedInDegree",
-    "FixedOutDegree", "FixedTotal", "Graph", "LogNormal", "Normal", "OneToOne", "PairSTDP", "Plasticity",
-    "PoissonInput", "PoissonSource", "Population", "Probe", "Projection", "RewardSTDP", "Rule", "SpikeProbe",
-    "SpikeSource", "StateProbe", "Stimulus", "TripletSTDP", "TsodyksMarkram", "Uniform", "VogelsSprekeler",
-    "WeightProbe",
+    "AllToAll", "AnyPopulation", "Bernoulli", "Convolution", "CurrentInput", "Distribution", "Explicit",
+    "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph", "LogNormal", "Normal", "OneToOne", "PairSTDP",
+    "Plasticity", "PoissonInput", "PoissonSource", "Population", "Probe", "Projection", "RewardSTDP", "Rule",
+    "SpikeProbe", "SpikeSource", "StateProbe", "Stimulus", "TripletSTDP", "TsodyksMarkram", "Uniform",
+    "VogelsSprekeler", "WeightProbe",
 ]  # fmt: skip

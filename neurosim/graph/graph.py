@@ -12,8 +12,9 @@ import numpy as np
 
 from neurosim.errors import RangeError, check_choice, check_seconds
 from neurosim.graph.base import Part, find, per_neuron, whole, wholes
+from neurosim.graph.layouts import projection_bytes, scale_of
 from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, SpikeProbe, StateProbe, WeightProbe
-from neurosim.graph.plasticity import Plasticity, RewardSTDP, TsodyksMarkram
+from neurosim.graph.plasticity import Plasticity, RewardSTDP
 from neurosim.graph.population import PoissonSource, Population, SpikeSource
 from neurosim.graph.rules import Distribution
 
@@ -21,7 +22,6 @@ AnyPopulation = Population | SpikeSource | PoissonSource
 Stimulus = PoissonInput | CurrentInput
 Probe = SpikeProbe | StateProbe | WeightProbe
 PRECISIONS = ("float32", "float64")
-NARROW = 65536  # neurons of a lane that 16 bits can number
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,13 +115,8 @@ class Graph(Part):
         for p in self.projections:
             low, high = p.delays(self.dt)
             longest[p.source] = max(longest[p.source], high)
-            synapses, rows = self.synapses(p), self.population(p.source).size * (high - low + 1) + 1
-            index = 2 if math.ceil(self.population(p.target).size / lanes) <= NARROW else 4
-            changes = p.plasticity is not None and not isinstance(p.plasticity, TsodyksMarkram)
-            total += synapses * (index + (0 if isinstance(p.weight, float) and not changes else number))
-            total += synapses * (8 + 12 * isinstance(p.plasticity, RewardSTDP)) if changes else 0
-            total += lanes * rows * 24 if p.plasticity is not None else 0
-            total += lanes * rows * (4 if synapses / lanes < 2**31 else 8)
+            sources, targets = self.population(p.source).size, self.population(p.target).size
+            total += projection_bytes(p, sources, targets, lanes, number, sources * (high - low + 1) + 1)
         for q in self.populations:
             steps = (
                 1 << longest[q.name].bit_length() if longest[q.name] else 0
@@ -185,6 +180,8 @@ class Graph(Part):
             )
         if not isinstance(p.weight, Distribution):
             self._check_range(f"{where}.weight", p.weight)
+        if not np.dtype(self.precision).type(scale_of(p)) > 0:
+            raise RangeError(f"{where}.scale: {scale_of(p)!r} is 0 in {self.precision}; use precision='float64'.")
         if p.plasticity is not None:
             self._check_plasticity(f"{where}.plasticity", p, p.plasticity)
 

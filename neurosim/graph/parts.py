@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import RangeError, ShapeError, nearest
 from neurosim.graph.base import LARGEST, Part, is_array, number, real_or_reals, reals, text, whole, wholes
+from neurosim.graph.layouts import check_layout
 from neurosim.graph.plasticity import PLASTICITIES, Plasticity
-from neurosim.graph.rules import RULES, Distribution, Explicit, Rule
+from neurosim.graph.rules import RULES, Convolution, Distribution, Explicit, Rule
 
 Weight = float | Distribution | NDArray[Any]
 Delay = int | Distribution | NDArray[Any]
@@ -31,11 +33,19 @@ class Projection(Part):
             steps per synapse; at least one step. 0 for all: spikes arrive in the step they are fired in, as between
             the layers of a trained network; the source must then come before the target in the graph.
         plasticity: how the synapses change, such as `PairSTDP`; None: they do not.
+        layout: how synapses are kept: "csr", "bits", "dense", "one_to_one", "convolution" or "procedural"; "auto"
+            takes one that needs the least memory. Spikes do not depend on it.
+        weight_type: how weights per synapse are kept: "float" (the graph's precision), "float16", or "int8" in units
+            of ``scale``; each is rounded to the nearest there is.
+        scale: of int8 weights; default such that the largest weight (of a distribution: its larger bound) is 127.
+
+    With `Convolution`, the weight is its kernel, of four dimensions.
 
     Raises:
-        RangeError: no such rule, a weight that is not finite or out of the range of its plasticity, a delay that is
-            no whole number.
+        RangeError: no such rule, a weight that is not finite or beyond its type or the range of its plasticity, a
+            delay that is no whole number.
         ShapeError: weights or delays per synapse that do not fit the rule.
+        UnsupportedError: a layout or weight type that does not go with the rule, the weight, the delay or plasticity.
     """
 
     name: str
@@ -46,6 +56,9 @@ class Projection(Part):
     weight: Weight
     delay: Delay
     plasticity: Plasticity | None = None
+    layout: str = "auto"
+    weight_type: str = "float"
+    scale: float | None = None
 
     def __post_init__(self) -> None:
         where = f"Projection {text('Projection.name', self.name)!r}"
@@ -53,7 +66,9 @@ class Projection(Part):
             text(f"{where}.{end}", getattr(self, end))
         _check_kind(f"{where}.rule", self.rule, RULES, "FixedInDegree(100)")
         weight, delay = self.weight, self.delay
-        if not isinstance(weight, Distribution):
+        if isinstance(self.rule, Convolution):
+            weight = reals(f"{where}.weight", weight, (4,))
+        elif not isinstance(weight, Distribution):
             weight = real_or_reals(f"{where}.weight", weight)
         if isinstance(delay, float):
             raise RangeError(
@@ -68,9 +83,17 @@ class Projection(Part):
         if self.plasticity is not None:
             _check_kind(f"{where}.plasticity", self.plasticity, PLASTICITIES, "PairSTDP(a_plus=0.01)")
             self.plasticity.check_weights(where, weight)
+        check_layout(where, self)
 
     def _check_fit(self, where: str, values: Any) -> None:
-        """One value per synapse goes with `Explicit` only, and a distribution with all rules but it."""
+        """One value per synapse goes with `Explicit` only, and a distribution with all drawn rules."""
+        if isinstance(self.rule, Convolution):
+            shape = self.rule.kernel_shape if where.endswith(".weight") else ()
+            if np.shape(values) != shape or isinstance(values, Distribution):
+                expected = f"a kernel {shape}" if shape else "one number"
+                given = f"shape {values.shape}" if is_array(values) else repr(values)
+                raise ShapeError(f"{where}: must be {expected} with {self.rule!r}, got {given}.")
+            return
         explicit = isinstance(self.rule, Explicit)
         if isinstance(values, Distribution) and explicit:
             raise RangeError(

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import RangeError, ShapeError
@@ -270,7 +271,101 @@ class Explicit(Part, Rule):
         return len(self)
 
 
+@dataclass(frozen=True)
+class Convolution(Rule):
+    """A two-dimensional convolution of spikes: a neuron is a pixel, all synapses of one kernel entry share a weight.
+
+    Source neuron (c * height + y) * width + x is pixel (y, x) of channel c; target neurons likewise. The weight of the
+    projection is the kernel (out_channels, channels / groups, kernel height, kernel width), used as `torch.nn.Conv2d`
+    uses it.
+
+    Args:
+        shape: of the source (channels, height, width).
+        out_channels: channels of the target.
+        kernel_size: height and width.
+        stride: down and across.
+        padding: pixels without spikes around the source, up and down, left and right.
+        dilation: distance of kernel entries, down and across.
+        groups: the channels are cut into so many parts, each seen by its own part of the target's channels.
+    """
+
+    shape: tuple[int, int, int]
+    out_channels: int
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    kind: ClassVar = "convolution"
+
+    def __post_init__(self) -> None:
+        for name, size, low in (
+            ("shape", 3, 1), ("kernel_size", 2, 1), ("stride", 2, 1), ("padding", 2, 0), ("dilation", 2, 1),
+        ):  # fmt: skip
+            object.__setattr__(self, name, _sizes(f"Convolution.{name}", getattr(self, name), size, low))
+        for name in ("out_channels", "groups"):
+            object.__setattr__(self, name, whole(f"Convolution.{name}", getattr(self, name), low=1))
+        if self.shape[0] % self.groups or self.out_channels % self.groups:
+            raise ShapeError(
+                f"Convolution.groups: must divide {self.shape[0]} channels and {self.out_channels} out_channels, "
+                f"got {self.groups}."
+            )
+        if min(self.out_shape[1:]) < 1:
+            raise ShapeError(f"Convolution.kernel_size: {self.kernel_size} is larger than the padded source: {self!r}.")
+
+    @property
+    def kernel_shape(self) -> tuple[int, int, int, int]:
+        """Shape of the projection's weight."""
+        return (self.out_channels, self.shape[0] // self.groups, *self.kernel_size)
+
+    @property
+    def out_shape(self) -> tuple[int, int, int]:
+        """Shape of the target (channels, height, width)."""
+        height, width = (
+            (n + 2 * p - d * (k - 1) - 1) // s + 1
+            for n, p, d, k, s in zip(
+                self.shape[1:], self.padding, self.dilation, self.kernel_size, self.stride, strict=True
+            )
+        )
+        return self.out_channels, height, width
+
+    def check(self, where: str, sources: int, targets: int, same: bool) -> None:
+        for side, shape, size in (("source", self.shape, sources), ("target", self.out_shape, targets)):
+            if math.prod(shape) != size:
+                raise ShapeError(f"{where}: the {side} of {self!r} is {shape}, {math.prod(shape)} neurons, got {size}.")
+
+    def expected(self, sources: int, targets: int, same: bool) -> float:
+        down, across = (len(self.taps(axis)[0]) for axis in (0, 1))
+        return self.out_channels * (self.shape[0] // self.groups) * down * across
+
+    def taps(self, axis: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Source and target coordinate and kernel index along an axis (0: down), wherever a kernel meets the source."""
+        k, o = np.meshgrid(np.arange(self.kernel_size[axis]), np.arange(self.out_shape[1 + axis]), indexing="ij")
+        at = o * self.stride[axis] + k * self.dilation[axis] - self.padding[axis]
+        inside = (at >= 0) & (at < self.shape[1 + axis])
+        return at[inside], o[inside], k[inside]
+
+    def expand(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Source, target and place in the flat kernel of every synapse."""
+        (y, oy, ky), (x, ox, kx) = self.taps(0), self.taps(1)
+        inputs, (_, height, width) = self.shape[0] // self.groups, self.out_shape
+        o, c = np.ogrid[: self.out_channels, :inputs]
+        o, c = o.reshape(-1, 1, 1, 1), c.reshape(1, -1, 1, 1)
+        channel = o // (self.out_channels // self.groups) * inputs + c
+        y, oy, ky = (a.reshape(1, 1, -1, 1) for a in (y, oy, ky))
+        pre = (channel * self.shape[1] + y) * self.shape[2] + x
+        post = (o * height + oy) * width + ox
+        place = ((o * inputs + c) * self.kernel_size[0] + ky) * self.kernel_size[1] + kx
+        return tuple(a.reshape(-1) for a in np.broadcast_arrays(pre, post, place))  # type: ignore[return-value]
+
+
+def _sizes(where: str, value: Any, count: int, low: int) -> tuple[int, ...]:
+    if not isinstance(value, (tuple, list)) or len(value) != count:
+        raise ShapeError(f"{where}: must be {count} whole numbers, got {value!r}.")
+    return tuple(whole(f"{where}[{k}]", v, low=low) for k, v in enumerate(value))
+
+
 DISTRIBUTIONS: tuple[type[Distribution], ...] = (Normal, Uniform, LogNormal)
 RULES: tuple[type[Rule], ...] = (
-    AllToAll, OneToOne, Bernoulli, FixedInDegree, FixedOutDegree, FixedTotal, Explicit,
+    AllToAll, OneToOne, Bernoulli, FixedInDegree, FixedOutDegree, FixedTotal, Explicit, Convolution,
 )  # fmt: skip

@@ -85,6 +85,16 @@ Batches = Iterator[Batch]
 Rule = Callable[[], Batches]
 
 
+class Made(NamedTuple):
+    """Synapses of a lane, to be placed as a layout wants them."""
+
+    rule: Rule  # the batches; may be run again
+    steps: Callable[[Batch], NDArray[np.int64]]  # delays less ``base`` of a batch
+    weights: float | Callable[[Batch], NDArray[Any]]  # one for all, or of a batch
+    base: int  # smallest delay [steps]
+    spread: int  # largest - smallest + 1
+
+
 @kernel
 def _keep(source: Any, target: Any, number: Any, first: int, count: int) -> int:
     """Move the synapses onto ``count`` targets from ``first`` to the front; targets then count from ``first``."""
@@ -251,24 +261,15 @@ def _sort_blocks(bounds: Any, rows: int, row: Any, target: Any, weight: Any, sta
     start[-1] = bounds[-1]
 
 
-def _fill(
-    rule: Rule,
-    steps: Callable[[Batch], NDArray[np.int64]],
-    weights: float | Callable[[Batch], NDArray[Any]],
-    sources: int,
-    spread: int,
-    count: int,
-    dtype: Any,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Run ``rule`` twice, to count and to place the synapses, by blocks of sources; then sort each block by row.
+def to_rows(made: Made, sources: int, count: int, dtype: Any) -> Rows:
+    """Place the synapses of a lane of ``count`` targets by source.
 
+    The rule runs twice, to count and to place the synapses, by blocks of sources; then each block is sorted by row.
     Rows can be millions, each growing at another cache line; blocks are few enough for the lines to stay in the
     cache. The row of a synapse within its block takes two bytes more (four above 65,536 rows) until it is sorted, and
     the sort a copy of the largest block.
-
-    Returns:
-        start, target and weight, see `Rows`.
     """
+    rule, steps, weights, base, spread = made
     shift = (max(sources - 1, 0) // STREAMS).bit_length()  # a block is 2**shift sources
     table = np.zeros((sources >> shift) + 3, np.int64)
     for batch in rule():
@@ -292,10 +293,10 @@ def _fill(
         _sort_blocks(table[:-1], rows, row, target, weight, start)
     else:
         start[:] = table[: start.size]
-    return start, target, weight
+    return Rows(start, target, weight, base, spread)
 
 
-def connect(
+def drawn(
     rule: str,
     numbers: Mapping[str, float | int | bool],
     sources: int,
@@ -306,8 +307,7 @@ def connect(
     delay: Values,
     seed: int,
     stream: int,
-    dtype: str = "float32",
-) -> Rows:
+) -> Made:
     """Synapses of a projection onto the lane's targets: ``first``, and ``count`` in all.
 
     Args:
@@ -322,7 +322,6 @@ def connect(
         delay: whole steps >= 1, or a law in steps with whole and finite limits.
         seed: key of all draws, 64 bits.
         stream: number of the projection, 32 bits.
-        dtype: of the weights.
     """
     excluded = bool(numbers.get("same", False)) and not numbers.get("autapses", True) and sources > 0
     key, label = np.uint64(seed), np.uint64(stream)
@@ -342,20 +341,18 @@ def connect(
         draws.fill_weights(law, out, batch.number, key, label)
         return out
 
-    drawn = partial(weights, weight) if isinstance(weight, Draw) else weight
-    return Rows(*_fill(_rule(rule, numbers, lane), steps, drawn, sources, spread, count, dtype), base, spread)
+    chosen = partial(weights, weight) if isinstance(weight, Draw) else weight
+    return Made(_rule(rule, numbers, lane), steps, chosen, base, spread)
 
 
-def connect_arrays(
+def listed(
     pre: NDArray[Any],
     post: NDArray[Any],
     weight: float | NDArray[Any],
     delay: int | NDArray[Any],
-    sources: int,
     first: int,
     count: int,
-    dtype: str = "float32",
-) -> Rows:
+) -> Made:
     """Synapses given one by one (those onto the lane's targets): ``pre[s]`` to ``post[s]``, delay in steps.
 
     ``weight`` and ``delay`` are one number for all, or arrays as long as ``pre``.
@@ -363,9 +360,9 @@ def connect_arrays(
     delays = np.asarray(delay)
     base = int(delays.min()) if delays.size else 1
     spread = int(delays.max()) - base + 1 if delays.size else 1
-    lane = Lane(sources, -1, first, count, 0, np.uint64(0), np.uint64(0))  # of how many targets does not matter
+    lane = Lane(-1, -1, first, count, 0, np.uint64(0), np.uint64(0))  # of how many neurons does not matter
 
-    def listed() -> Batches:
+    def batches() -> Batches:
         buffer = Batch.new()
         for at in range(0, len(pre), BATCH):
             batch = buffer.head(min(BATCH, len(pre) - at))
@@ -382,4 +379,4 @@ def connect_arrays(
         return np.take(weight, batch.number)
 
     chosen = each if np.ndim(weight) else float(weight)
-    return Rows(*_fill(listed, steps, chosen, sources, spread, count, dtype), base, spread)
+    return Made(batches, steps, chosen, base, spread)

@@ -11,6 +11,7 @@ from numba import njit
 
 from neurosim.kernels.barrier import prefetch
 from neurosim.kernels.codegen import BLOCK
+from neurosim.kernels.weights import weight_at
 
 AHEAD = 6  # rows asked for before their turn
 
@@ -55,8 +56,8 @@ def arriving(spikes, counts, borders, step, start, base, spread, begin, end):  #
 
 
 @njit(nogil=True)
-def deliver_shared(acc, begin, end, runs, target, weight):  # type: ignore[no-untyped-def]
-    """Add one weight to the targets of all runs."""
+def deliver_shared(acc, begin, end, runs, target, weight, scale):  # type: ignore[no-untyped-def]
+    """Add one weight to the targets of all runs; it needs no scale."""
     value = weight[0]
     for r in range(runs):
         for q in range(begin[r], end[r]):
@@ -64,8 +65,8 @@ def deliver_shared(acc, begin, end, runs, target, weight):  # type: ignore[no-un
 
 
 @njit(nogil=True)
-def deliver_each(acc, begin, end, runs, target, weight):  # type: ignore[no-untyped-def]
-    """Add the synapses' own weights to the targets of all runs."""
+def deliver_each(acc, begin, end, runs, target, weight, scale):  # type: ignore[no-untyped-def]
+    """Add the synapses' own weights to the targets of all runs. scale: [1], of int8 weights."""
     for r in range(runs):
         if r + AHEAD < runs:
             for q in range(begin[r + AHEAD], end[r + AHEAD], 32):
@@ -73,7 +74,7 @@ def deliver_each(acc, begin, end, runs, target, weight):  # type: ignore[no-unty
             for q in range(begin[r + AHEAD], end[r + AHEAD], 16):
                 prefetch(weight, q)
         for q in range(begin[r], end[r]):
-            acc[target[q]] += weight[q]
+            acc[target[q]] += weight_at(weight, q, scale)
 
 
 @njit(nogil=True)

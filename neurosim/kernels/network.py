@@ -19,6 +19,7 @@ from neurosim.kernels.trace import Program
 
 UNIT, SPIKE_TIMES, POISSON = "unit", "spike_times", "poisson"
 STDP, REWARD, SHORT_TERM = "stdp", "reward", "short_term"
+LISTED = ("shared", "each")  # ways to deliver along synapses that are listed by source
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,10 @@ class PopulationPlan:
 
 @dataclass(frozen=True)
 class ProjectionPlan:
-    """Numbers of the source and target population and of the port; whether all synapses have one weight.
+    """Numbers of the source and target population and of the port, and the code that delivers the spikes.
 
+    ``deliver``: "shared" or "each" (synapses listed by source, with one weight or their own), "bits", "dense",
+    "one_to_one", "convolution", "out_degree" or "all" (drawn again).
     ``instant``: spikes arrive in the step they are fired in; the source must then come before the target.
     ``plasticity``: "", "stdp", "reward" (by the spikes of population ``modulator``) or "short_term".
     """
@@ -61,7 +64,7 @@ class ProjectionPlan:
     source: int
     target: int
     port: int
-    shared: bool
+    deliver: str
     instant: bool = False
     plasticity: str = ""
     modulator: int = -1
@@ -82,7 +85,11 @@ import numpy as np
 from numba import njit
 
 from neurosim.kernels.barrier import meet
+from neurosim.kernels.bitrows import deliver_bits
 from neurosim.kernels.deliver import arriving, collect, deliver_each, deliver_shared, record, trace
+from neurosim.kernels.deliver_layouts import (
+    deliver_all, deliver_convolution, deliver_dense, deliver_one_to_one, deliver_out_degree, spiking
+)
 from neurosim.kernels.denormals import flush_denormals, restore_denormals
 from neurosim.kernels.inputs import TILE, add_current, flag_poisson, given_spikes, poisson_each, poisson_many
 from neurosim.kernels.philox import fill_uniform
@@ -106,7 +113,8 @@ def network_kernel(plan: NetworkPlan) -> ModuleType:
     ``first .. last``, meeting the other threads every ``period`` steps. populations: a tuple of
     ``(n, first, spikes, counts, borders, ids, steps, used, own)`` with own = ``(w, c, acc, flags, words, traces)`` of
     a unit, ``(steps, neurons, cursor)`` of given spikes, ``(chance, flags, words, stream)`` of a Poisson source;
-    projections: ``(start, target, weight, base, spread)``; plastic: of each projection what `PLASTIC` lists; inputs:
+    projections: ``(start, target, weight, scale, base, spread)`` where synapses are listed by source, else ``(base,
+    arguments)`` with those of the function that delivers; plastic: of each projection what `PLASTIC` lists; inputs:
     per population a tuple of numbers; scratch: ``(begin, end, u)``.
     """
     updates = [
@@ -127,7 +135,8 @@ def _libraries() -> str:
     import numba
 
     folder = Path(__file__).parent
-    used = ("barrier", "codegen", "deliver", "denormals", "inputs", "philox", "plasticity")
+    used = ("barrier", "bitrows", "codegen", "deliver", "deliver_layouts", "denormals", "draws", "inputs", "philox",
+            "plasticity", "weights")  # fmt: skip
     return str(numba.__version__) + "".join((folder / f"{name}.py").read_text() for name in used)
 
 
@@ -135,11 +144,11 @@ def _run(plan: NetworkPlan) -> str:
     lines = ["mode = flush_denormals()", "begin, end, u = scratch"]
     for k, population in enumerate(plan.populations):
         lines += _unpack(k, population)
-    for k in range(len(plan.projections)):
-        lines.append(f"start{k}, target{k}, weight{k}, base{k}, spread{k} = projections[{k}]")
-    for k, p in enumerate(plan.projections):
-        if p.plasticity:
-            lines.append(f"{PLASTIC[p.plasticity].format(k=k)} = plastic[{k}]")
+    for k, joined in enumerate(plan.projections):
+        listed = f"start{k}, target{k}, weight{k}, scale{k}, base{k}, spread{k}"
+        lines.append(f"{listed if joined.deliver in LISTED else f'base{k}, synapses{k}'} = projections[{k}]")
+        if joined.plasticity:
+            lines.append(f"{PLASTIC[joined.plasticity].format(k=k)} = plastic[{k}]")
     lines.append("for t in range(first, last):")
     instant = {p.source for p in plan.projections if p.instant}
     lines += [f"    {line}" for k, p in enumerate(plan.projections) if not p.instant for line in _deliver(k, p)]
@@ -186,10 +195,15 @@ def _unpack(k: int, p: PopulationPlan) -> list[str]:
 def _deliver(k: int, p: ProjectionPlan) -> list[str]:
     if p.plasticity:
         return _pre(k, p)
-    s = p.source
+    history, acc = f"spikes{p.source}, counts{p.source}, borders{p.source}, t", f"acc{p.target}[{p.port}]"
+    if p.deliver not in LISTED:
+        return [
+            f"runs = spiking({history}, base{k}, begin)",
+            f"deliver_{p.deliver}({acc}, n{p.target}, begin, runs, *synapses{k})",
+        ]
     return [
-        f"runs = arriving(spikes{s}, counts{s}, borders{s}, t, start{k}, base{k}, spread{k}, begin, end)",
-        f"deliver_{'shared' if p.shared else 'each'}(acc{p.target}[{p.port}], begin, end, runs, target{k}, weight{k})",
+        f"runs = arriving({history}, start{k}, base{k}, spread{k}, begin, end)",
+        f"deliver_{p.deliver}({acc}, begin, end, runs, target{k}, weight{k}, scale{k})",
     ]
 
 

@@ -3,6 +3,7 @@
 from neurosim.graph import (
     AllToAll,
     Bernoulli,
+    Convolution,
     Explicit,
     FixedInDegree,
     FixedOutDegree,
@@ -24,7 +25,7 @@ from neurosim.sim.plasticity import Synapses
 from neurosim.sim.simulation import Simulation, Spikes
 
 __all__ = [
-    "AllToAll", "Bernoulli", "Explicit", "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph", "LogNormal",
-    "Network", "Normal", "OneToOne", "PairSTDP", "RewardSTDP", "Simulation", "Spikes", "Synapses", "TripletSTDP",
-    "TsodyksMarkram", "Uniform", "VogelsSprekeler", "feed",
+    "AllToAll", "Bernoulli", "Convolution", "Explicit", "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph",
+    "LogNormal", "Network", "Normal", "OneToOne", "PairSTDP", "RewardSTDP", "Simulation", "Spikes", "Synapses",
+    "TripletSTDP", "TsodyksMarkram", "Uniform", "VogelsSprekeler", "feed",
 ]  # fmt: skip

@@ -7,7 +7,6 @@ threads write to one place, and every sum is made in the same order whatever the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +15,6 @@ from numpy.typing import NDArray
 
 from neurosim.graph import (
     CurrentInput,
-    Distribution,
-    Explicit,
     Graph,
     PoissonInput,
     PoissonSource,
@@ -26,7 +23,6 @@ from neurosim.graph import (
     SpikeSource,
     StateProbe,
 )
-from neurosim.graph.rules import Drawn
 
 Array = NDArray[Any]
 CACHE_LINE = 64  # neurons; blocks begin at multiples, so that flags can be read eight at a time
@@ -55,7 +51,7 @@ class Lane:
     """What one thread runs on."""
 
     blocks: list[Block]
-    projections: list[tuple[Any, ...]]
+    projections: list[Any]  # neurosim.sim.layouts.Stored
     inputs: tuple[tuple[Any, ...], ...]
     scratch: tuple[Array, Array, Array]
     plastic: tuple[tuple[Any, ...], ...] = ()
@@ -89,24 +85,6 @@ class History:
                 self.counts[h, lane] = b - a
 
 
-def connect_lane(graph: Graph, number: int, first: int, count: int) -> Any:
-    """The synapses of a projection that lead to targets ``first .. first + count``."""
-    from neurosim.kernels.connect import connect, connect_arrays
-    from neurosim.kernels.draws import Draw
-
-    p = graph.projections[number]
-    sources, targets, rule = graph.population(p.source).size, graph.population(p.target).size, p.rule
-    weight: Any = Draw(*p.weight.draw()) if isinstance(p.weight, Distribution) else p.weight
-    delay: Any = Draw(*p.delay.draw_steps(graph.dt)) if isinstance(p.delay, Distribution) else p.delay
-    if isinstance(rule, Explicit):
-        return connect_arrays(rule.pre, rule.post, weight, delay, sources, first, count, graph.precision)
-    assert isinstance(rule, Drawn)
-    return connect(
-        rule.kind, rule.numbers(p.source == p.target), sources, targets, first, count, weight, delay,
-        graph.seed, stream_of("projection", number), graph.precision,
-    )  # fmt: skip
-
-
 def same_synapses(graph: Graph, other: Graph, number: int) -> bool:
     """Whether the projection with this number is made of the same synapses in both graphs, none of which change."""
     if number >= len(other.projections) or (graph.seed, graph.precision, graph.dt) != (
@@ -127,11 +105,6 @@ def stream_of(kind: str, number: int) -> int:
     """The number of a stream of random draws; no two consumers share one."""
     streams = {"projection": 0, "stimulus": 1, "population": 2}
     return number * len(streams) + streams[kind]
-
-
-def longest_delay(rows: Sequence[tuple[Any, ...]]) -> int:
-    """In steps, over the built projections of a lane."""
-    return max((base + spread - 1 for _, _, _, base, spread in rows), default=1)
 
 
 def state_rows(graph: Graph, p: Population, first: int, n: int) -> tuple[Array, Array]:

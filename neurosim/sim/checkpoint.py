@@ -87,7 +87,7 @@ def _plastic(simulation: Simulation) -> Iterator[tuple[int, Plasticity, Lanes, L
     """Number, rule, synapses and plastic state by lane, and cuts of the target, of each plastic projection."""
     for k, p in enumerate(simulation.graph.projections):
         if p.plasticity is not None:
-            parts = [lane.projections[k] for lane in simulation.lanes]
+            parts = [lane.projections[k].arguments for lane in simulation.lanes]
             yield k, p.plasticity, parts, [lane.plastic[k] for lane in simulation.lanes], simulation.cuts(p.target)
 
 

@@ -121,16 +121,23 @@ class Network:
         port: str | None = None,
         plasticity: Plasticity | None = None,
         name: str | None = None,
+        layout: str = "auto",
+        weight_type: str = "float",
+        scale: float | None = None,
     ) -> str:
         """Connect two populations.
 
         Args:
-            rule: `AllToAll`, `OneToOne`, `Bernoulli`, `FixedInDegree`, `FixedOutDegree`, `FixedTotal` or `Explicit`.
-            weight: a number, a distribution, or (with `Explicit`) an array, one per synapse.
+            rule: `AllToAll`, `OneToOne`, `Bernoulli`, `FixedInDegree`, `FixedOutDegree`, `FixedTotal`, `Explicit` or
+                `Convolution`.
+            weight: a number, a distribution, or an array: with `Explicit` one per synapse, with `Convolution` a kernel.
             delay: seconds: a number, a distribution, or (with `Explicit`) an array; default one time step.
             port: port of the target's unit; default its first.
             plasticity: how the synapses change: `PairSTDP`, `TripletSTDP`, `VogelsSprekeler`, `RewardSTDP` or
                 `TsodyksMarkram`; default they do not.
+            layout: how synapses are kept in memory; no result depends on it. See `neurosim.graph.Projection`.
+            weight_type: "float", "float16" or "int8".
+            scale: of int8 weights.
 
         Returns:
             The projection's name, for `probe` and `Simulation.synapses_of`.
@@ -140,8 +147,10 @@ class Network:
         ports = target.ports if isinstance(target, Population) else ()
         port = port if port is not None or not ports else ports[0]
         name = name or f"{pre} -> {post}{f' ({port})' if len(ports) > 1 else ''} {len(self._projections)}"
-        steps = self._steps(delay)
-        self._projections.append(Projection(name, pre, post, port or "", rule, _weight(weight), steps, plasticity))
+        kept = {"plasticity": plasticity, "layout": layout, "weight_type": weight_type, "scale": scale}
+        self._projections.append(
+            Projection(name, pre, post, port or "", rule, _weight(weight), self._steps(delay), **kept)  # type: ignore[arg-type]
+        )
         return name
 
     def poisson(self, target: str, rate: ArrayLike, weight: float, *, port: str | None = None) -> None:

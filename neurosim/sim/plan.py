@@ -13,8 +13,8 @@ from neurosim.kernels.network import POISSON, SPIKE_TIMES, InputPlan, NetworkPla
 from neurosim.sim.build import is_instant, traced
 
 
-def plan_of(graph: Graph, shared: Sequence[bool]) -> NetworkPlan:
-    """The plan of a graph; ``shared`` says of each projection whether its synapses have one weight."""
+def plan_of(graph: Graph, deliver: Sequence[str]) -> NetworkPlan:
+    """The plan of a graph; ``deliver`` says of each projection which code delivers its spikes."""
     recorded = {p.population for p in graph.probes if isinstance(p, SpikeProbe)}
     numbers = {p.name: k for k, p in enumerate(graph.populations)}
     projections = tuple(
@@ -22,12 +22,12 @@ def plan_of(graph: Graph, shared: Sequence[bool]) -> NetworkPlan:
             numbers[p.source],
             numbers[p.target],
             _port(graph, p),
-            one,
+            kind,
             is_instant(p),
             p.plasticity.kind if p.plasticity else "",
             numbers[p.plasticity.modulator] if isinstance(p.plasticity, RewardSTDP) else -1,
         )
-        for p, one in zip(graph.projections, shared, strict=True)
+        for p, kind in zip(graph.projections, deliver, strict=True)
     )
     return NetworkPlan(tuple(_population(graph, p, recorded) for p in graph.populations), projections, graph.precision)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.graph import Graph, Plasticity, Projection, RewardSTDP, TsodyksMarkram
+from neurosim.sim.layouts import Stored
 
 Array = NDArray[Any]
 KEPT = {"stdp": 7, "reward": 11, "short_term": 3}  # arrays that `keep` gives
@@ -35,21 +36,24 @@ class Synapses:
         return len(self.pre)
 
 
-def own_weights(p: Projection, rows: Any) -> Array:
-    """Weights of a lane, one per synapse where they change."""
+def own_weights(p: Projection, stored: Stored) -> Stored:
+    """With one weight for each synapse where they change."""
     if p.plasticity is None or isinstance(p.plasticity, TsodyksMarkram):
-        return np.asarray(rows.weight)
-    return np.array(np.broadcast_to(rows.weight, rows.target.shape))
+        return stored
+    start, target, weight, *rest = stored.arguments
+    return replace(
+        stored, kind="each", arguments=(start, target, np.array(np.broadcast_to(weight, target.shape)), *rest)
+    )
 
 
-def plastic_block(graph: Graph, p: Projection, rows: Any, targets: int) -> tuple[Any, ...]:
+def plastic_block(graph: Graph, p: Projection, rows: tuple[Any, ...], targets: int) -> tuple[Any, ...]:
     """What the kernels of a plastic projection work on in one lane, see `neurosim.kernels.plasticity`; () without."""
     from neurosim.kernels.plasticity import decay_table
 
     rule, dtype, dt = p.plasticity, np.dtype(graph.precision), graph.dt
     if rule is None:
         return ()
-    count = len(rows.start) - 1
+    count = len(rows[0]) - 1
     found = np.empty(count, np.int64)
     numbers = tuple(dtype.type(x) for x in rule.numbers())
     tables = tuple(decay_table(tau, dt, dtype) for tau in rule.taus)
@@ -59,7 +63,7 @@ def plastic_block(graph: Graph, p: Projection, rows: Any, targets: int) -> tuple
     pre, post = _traces(count, dtype), _traces(targets, dtype)
     block: tuple[Any, ...] = (found, pre, post, tables, numbers, _inward(rows, targets), rule.dendritic_steps(dt))
     if isinstance(rule, RewardSTDP):
-        eligibility = (np.zeros(len(rows.target), dtype), np.zeros(len(rows.target), np.int32))
+        eligibility = (np.zeros(len(rows[1]), dtype), np.zeros(len(rows[1]), np.int32))
         block = (*block, eligibility, _reward(rule, dt), rule.modulator_steps(dt))
     return block
 
@@ -75,13 +79,13 @@ def _traces(n: int, dtype: Any) -> tuple[Array, Array, Array]:
     return np.zeros(n, dtype), np.zeros(n, dtype), np.zeros(n, np.int64)
 
 
-def _inward(rows: Any, targets: int) -> tuple[Array, Array, Array]:
+def _inward(rows: tuple[Any, ...], targets: int) -> tuple[Array, Array, Array]:
     """Synapses by target: where each target's begin, the synapses, and the rows they lie in."""
-    number = np.int32 if len(rows.target) < 2**31 else np.int64
-    order = np.argsort(rows.target, kind="stable").astype(number)
-    start = np.zeros(targets + 1, np.int64)
-    np.cumsum(np.bincount(rows.target, minlength=targets), out=start[1:])
-    return start, order, rows_of(rows.start).astype(np.int32)[order]
+    start, target = rows[:2]
+    order = np.argsort(target, kind="stable").astype(np.int32 if len(target) < 2**31 else np.int64)
+    begin = np.zeros(targets + 1, np.int64)
+    np.cumsum(np.bincount(target, minlength=targets), out=begin[1:])
+    return begin, order, rows_of(start).astype(np.int32)[order]
 
 
 def rows_of(start: Array) -> NDArray[np.int64]:
@@ -104,22 +108,22 @@ def _reward(rule: RewardSTDP, dt: float) -> tuple[Any, ...]:
     )
 
 
-def current_weights(rule: Plasticity | None, weight: Array, block: tuple[Any, ...], step: int) -> Array:
-    """Weights (S,) of a lane now, with what eligibility has earned since each synapse was last looked at."""
+def now(rule: Plasticity, rows: tuple[Any, ...], block: tuple[Any, ...], step: int) -> tuple[Any, ...]:
+    """``rows`` with the weights of this step: with what eligibility earned since each synapse was last looked at."""
     if not isinstance(rule, RewardSTDP):
-        return weight
+        return rows
     (c, past), (earned, decay, *_) = block[7], block[8]
-    now = step % (len(earned) - 1) or (len(earned) - 1 if step else 0)
-    settled = weight + c * (earned[now] - earned[past]) / decay[past]
-    return np.asarray(np.clip(settled, rule.w_min, rule.w_max), weight.dtype)
+    last = step % (len(earned) - 1) or (len(earned) - 1 if step else 0)
+    weight = np.clip(rows[2] + c * (earned[last] - earned[past]) / decay[past], rule.w_min, rule.w_max)
+    return (*rows[:2], np.asarray(weight, rows[2].dtype), *rows[3:])
 
 
 def synapses(parts: Sequence[tuple[Any, ...]], cuts: Sequence[int], dt: float) -> Synapses:
-    """All synapses of a projection. parts: of each lane (start, target, weight (S,), base, spread)."""
+    """All synapses of a projection. parts: of each lane (start, target, weight, scale, base, spread)."""
     row, post = _places(parts, cuts)
     order = np.lexsort((post, row))
-    base, spread = parts[0][3], parts[0][4]
-    weight = np.concatenate([np.broadcast_to(w, target.shape) for _, target, w, _, _ in parts])
+    base, spread = parts[0][4:]
+    weight = np.concatenate([np.broadcast_to(part[2], part[1].shape) for part in parts])
     row = row[order]
     return Synapses(row // spread, post[order], weight[order], (base + row % spread) * dt)
 
@@ -141,7 +145,7 @@ def keep(rule: Plasticity, parts: Sequence[tuple[Any, ...]], blocks: Sequence[An
     kept += [np.concatenate([block[2][k] for block in blocks]) for k in range(3)]
     row, post = _places(parts, cuts)
     order = np.lexsort((post, row))
-    kept.append(np.concatenate([weight for _, _, weight, _, _ in parts])[order])
+    kept.append(np.concatenate([part[2] for part in parts])[order])
     if isinstance(rule, RewardSTDP):
         kept += [np.concatenate([block[7][k] for block in blocks])[order] for k in range(2)]
         kept += [blocks[0][8][0], blocks[0][8][2]]
@@ -163,7 +167,7 @@ def put(
         return
     row, post = _places(parts, cuts)
     order = np.lexsort((post, row))
-    synaptic = [[weight for _, _, weight, _, _ in parts]]
+    synaptic = [[part[2] for part in parts]]
     if isinstance(rule, RewardSTDP):
         synaptic += [[block[7][k] for block in blocks] for k in range(2)]
         for block in blocks:

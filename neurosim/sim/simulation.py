@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -21,19 +22,19 @@ from neurosim.sim.build import (
     History,
     Lane,
     borders,
-    connect_lane,
     get_rows,
     input_numbers,
-    longest_delay,
     same_synapses,
     source_block,
     traced,
     unit_block,
 )
 from neurosim.sim.checks import check_finite, check_memory
+from neurosim.sim.layouts import Stored, connect_lane, listed
 from neurosim.sim.plasticity import Synapses
 
 LARGEST_RECORD = 2**26  # spikes that one call of the time loop may at most produce (memory is touched only when used)
+SPARE = 8  # places behind a list of spikes: rows of bits are delivered so many at a time
 SLICE = 0.1  # s of wall time between looks at the clock, at ctrl-C and at the state
 
 
@@ -91,7 +92,7 @@ class Simulation:
     @property
     def synapses(self) -> int:
         """Synapses of the network."""
-        return sum(len(target) for lane in self.lanes for _, target, _, _, _ in lane.projections)
+        return sum(stored.size for lane in self.lanes for stored in lane.projections)
 
     @classmethod
     def restore(cls, graph: Graph, path: str | os.PathLike[str], threads: int | None = None) -> Simulation:
@@ -177,8 +178,7 @@ class Simulation:
             size = self.graph.population(p.source).size
             spikes = np.bincount(self.spikes(p.source).neurons, minlength=size)
             for lane in self.lanes:
-                start, _, _, _, spread = lane.projections[k]
-                events += int(spikes @ np.diff(start[::spread].astype(np.int64)))
+                events += int(spikes @ lane.projections[k].degrees())
         return events
 
     def state(self, population: str) -> dict[str, NDArray[Any]]:
@@ -198,13 +198,15 @@ class Simulation:
         """
         p = self.graph.projection(projection)
         k = self.graph.projections.index(p)
-        parts = [lane.projections[k] for lane in self.lanes]
-        weights = [
-            plasticity.current_weights(p.plasticity, part[2], lane.plastic[k], self.step)
-            for part, lane in zip(parts, self.lanes, strict=True)
-        ]
-        now = [(*part[:2], weight, *part[3:]) for part, weight in zip(parts, weights, strict=True)]
-        return plasticity.synapses(now, self.cuts(p.target), self.graph.dt)
+        cuts = self.cuts(p.target)
+        if p.plasticity is None:
+            parts = [listed(self.graph, k, first, end - first) for first, end in itertools.pairwise(cuts)]
+        else:
+            parts = [
+                plasticity.now(p.plasticity, lane.projections[k].arguments, lane.plastic[k], self.step)
+                for lane in self.lanes
+            ]
+        return plasticity.synapses(parts, cuts, self.graph.dt)
 
     def all_recorded(self, population: str) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Steps and neurons of all spikes of a population that has a spike probe."""
@@ -225,16 +227,15 @@ class Simulation:
             due.append((self.step // probe.every + 1) * probe.every)
         return due
 
-    def _connect(self, lane: int, number: int, like: Simulation | None = None) -> tuple[Any, Any]:
+    def _connect(self, lane: int, number: int, like: Simulation | None = None) -> tuple[Stored, Any]:
         """The synapses of a projection in a lane, and the state of its plasticity."""
         p = self.graph.projections[number]
         if like is not None and like.threads == self.threads and same_synapses(self.graph, like.graph, number):
             return like.lanes[lane].projections[number], ()
         cuts = self.cuts(p.target)
         first, count = cuts[lane], cuts[lane + 1] - cuts[lane]
-        r = connect_lane(self.graph, number, first, count)
-        changing = plasticity.plastic_block(self.graph, p, r, count)
-        return (r.start, r.target, plasticity.own_weights(p, r), r.base, r.spread), changing
+        stored = plasticity.own_weights(p, connect_lane(self.graph, number, first, count))
+        return stored, plasticity.plastic_block(self.graph, p, stored.arguments, count)
 
     def connect_again(self) -> None:
         """Put plastic synapses back into their initial state."""
@@ -256,22 +257,24 @@ class Simulation:
         with ThreadPoolExecutor(lanes) as pool:
             numbers = range(len(graph.projections))
             built = list(pool.map(lambda lane: [self._connect(lane, k, like) for k in numbers], range(lanes)))
-        projections = [[rows for rows, _ in lane] for lane in built]
+        projections = [[stored for stored, _ in lane] for lane in built]
+        made = [stored for lane in projections for stored in lane]
         rewards, backs = plasticity.lags(graph)
-        longest = max([longest_delay(rows) for rows in projections] + rewards + backs)
-        self._period = min([base for rows in projections for _, _, _, base, _ in rows if base] + rewards, default=64)
+        longest = max([stored.base + stored.spread - 1 for stored in made] + rewards + backs, default=1)
+        self._period = min([stored.base for stored in made if stored.base] + rewards, default=64)
         height = 1 << (longest + self._period).bit_length()
         self.history = [
             History(np.empty((height, max(1, cut[-1])), np.int32), np.zeros((height, lanes), np.int64), np.array(cut))
             for cut in cuts
         ]
-        runs = max(
-            (
-                graph.population(p.source).size * rows[k][4]
-                for rows in projections
+        runs = (
+            max(
+                graph.population(p.source).size * lane[k].spread + SPARE
+                for lane in projections
                 for k, p in enumerate(graph.projections)
-            ),
-            default=1,
+            )
+            if made
+            else 1
         )
         self._largest_chunk = max(
             self._period, LARGEST_RECORD // max(1, *(cut[-1] for cut in cuts)) if cuts else LARGEST_RECORD
@@ -282,7 +285,7 @@ class Simulation:
         self._kernel = self._load()
         self._call(0, 0, 0, new_barrier())  # no step, but the time loop is compiled and loaded
 
-    def _lane(self, lane: int, cuts: list[list[int]], projections: list[tuple[Any, ...]], runs: int) -> Lane:
+    def _lane(self, lane: int, cuts: list[list[int]], projections: list[Stored], runs: int) -> Lane:
         from neurosim.kernels.inputs import TILE
 
         graph, blocks, inputs = self.graph, [], []
@@ -314,7 +317,7 @@ class Simulation:
         from neurosim.kernels.network import network_kernel  # Numba is imported by the first network, not by the import
         from neurosim.sim.plan import plan_of
 
-        return network_kernel(plan_of(self.graph, [w.shape[0] == 1 for _, _, w, _, _ in self.lanes[0].projections]))
+        return network_kernel(plan_of(self.graph, [stored.kind for stored in self.lanes[0].projections]))
 
     def _advance(self, stop: int) -> None:
         """Run all lanes up to step ``stop``, then gather what they recorded."""
@@ -352,7 +355,8 @@ class Simulation:
                 (block.n, block.first, history.spikes, history.counts, history.borders, block.ids, block.steps,
                  block.used, own)
             )  # fmt: skip
-        return tuple(populations), tuple(lane.projections), lane.plastic, lane.inputs, lane.scratch
+        listed_ = tuple(stored.arguments for stored in lane.projections)
+        return tuple(populations), listed_, lane.plastic, lane.inputs, lane.scratch
 
     def _sample(self, probe: tuple[Any, ...], steps: int) -> tuple[Any, ...]:
         neurons, every, _, used = probe

@@ -78,10 +78,13 @@ def test_every_rule_and_distribution_survives(tmp_path):
     rules = [
         g.AllToAll(False), g.OneToOne(), g.Bernoulli(0.25, False), g.FixedInDegree(2, False, False),
         g.FixedOutDegree(3, multapses=False), g.FixedTotal(5, autapses=False), g.Explicit([3, 0], [0, 3]),
+        g.Convolution((1, 2, 2), 1, (3, 3), padding=(1, 1)),
     ]  # fmt: skip
     weights = [1.0, g.Normal(0, 1), g.Uniform(-1, 1), g.LogNormal(0, 1, high=9), g.Normal(1, 0, low=-1), -2.0, [1.5, 2]]
+    weights.append(np.arange(9.0).reshape(1, 1, 3, 3))
+    kept = {6: {"weight_type": "int8", "scale": 0.5}, 4: {"layout": "csr", "weight_type": "float16"}}
     links = [
-        g.Projection(f"{k}", "cells", "cells", "x", rule, weight, 1)
+        g.Projection(f"{k}", "cells", "cells", "x", rule, weight, 1, **kept.get(k, {}))
         for k, (rule, weight) in enumerate(zip(rules, weights, strict=True))
     ]
     graph = g.Graph(DT, (cells,), links)

@@ -14,7 +14,8 @@ from scipy import stats
 
 from neurosim.kernels import connect as module
 from neurosim.kernels import draws
-from neurosim.kernels.connect import connect, connect_arrays
+from neurosim.kernels.connect import drawn, to_rows
+from neurosim.kernels.connect import listed as given_one_by_one
 from neurosim.kernels.draws import Draw
 
 RULES = ("all_to_all", "one_to_one", "bernoulli", "fixed_in_degree", "fixed_out_degree", "fixed_total")
@@ -32,9 +33,14 @@ WEIGHTS = (0.5, Draw("normal", 1.0, 0.5, 0.0, 2.0), Draw("uniform", -1.0, 3.0), 
 DELAYS = (1, 7, Draw("normal", 5.0, 3.0, 1, 12), Draw("uniform", 2.0, 6.0, 3, 6), Draw("lognormal", 1.0, 0.5, 2, 2))
 
 
-def make(rule, numbers, sources, targets, weight=0.5, delay=1, first=0, count=None, seed=1, stream=0, **more):
+def make(rule, numbers, sources, targets, weight=0.5, delay=1, first=0, count=None, seed=1, stream=0, dtype="float32"):
     count = targets if count is None else count
-    return connect(rule, numbers, sources, targets, first, count, weight, delay, seed, stream, **more)
+    made = drawn(rule, numbers, sources, targets, first, count, weight, delay, seed, stream)
+    return to_rows(made, sources, count, dtype)
+
+
+def connect_arrays(pre, post, weight, delay, sources, first, count, dtype="float32"):
+    return to_rows(given_one_by_one(pre, post, weight, delay, first, count), sources, count, dtype)
 
 
 def listed(rows, first=0):

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from neurosim import nn, units
 from neurosim.errors import NotLowerableError, RangeError, ShapeError
-from neurosim.graph import CurrentInput, Graph
+from neurosim.graph import Convolution, CurrentInput, Graph
 from neurosim.nn.lowering import evaluation_form
+from neurosim.nn.lowering.filters import Filter, entries, linear, max_pool
 from neurosim.nn.lowering.matrices import affine, pool, product
 from neurosim.sim import Simulation, feed
 from neurosim.testing import verify_equal
@@ -148,16 +149,20 @@ def test_a_lowered_model_is_saved_and_loaded(tmp_path):
         (nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2, dilation=2), (4, 9, 8)),
         (nn.Conv2d(2, 3, (2, 3), padding="same", padding_mode="reflect"), (2, 5, 6)),
         (nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False), (2, 7, 6)),
+        (nn.AvgPool2d((3, 2), (2, 1), (1, 0)), (2, 7, 6)),
+        (nn.SumPool2d(2), (3, 7, 6)),
         (nn.AdaptiveAvgPool2d((3, 2)), (2, 7, 6)),
         (nn.BatchNorm2d(3), (3, 2, 2)),
     ],
 )
-def test_the_matrix_of_a_linear_layer_is_that_layer(layer, shape):
+@pytest.mark.parametrize("form", [affine, linear])
+def test_the_matrix_of_a_linear_layer_is_that_layer(layer, shape, form):
     layer = layer.double().eval()
     if isinstance(layer, nn.BatchNorm2d):
         layer.running_mean.normal_(), layer.running_var.uniform_(0.5, 2)
     x = torch.randn(1, 1, *shape, dtype=torch.float64)
-    matrix, bias, out = affine(layer, shape)
+    matrix, bias, out = form(layer, shape)
+    matrix = entries(matrix)
     with torch.no_grad():
         want = layer(x)[0][0, 0]
     got = matrix.to_dense() @ x.flatten() + (0 if bias is None else bias)
@@ -170,6 +175,44 @@ def test_the_product_of_sparse_matrices():
     got = product(a.to_sparse().coalesce(), b.to_sparse().coalesce()).to_dense()
     torch.testing.assert_close(got, a @ b)
     assert pool(nn.MaxPool2d(2), (1, 4, 4))[0].to_dense().sum(1).tolist() == [4.0] * 4
+
+
+@pytest.mark.parametrize(
+    ("layer", "kept"),
+    [
+        (nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2), True), (nn.Conv2d(4, 6, 3, padding="same"), True),
+        (nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular"), False), (nn.Conv2d(4, 6, 2, padding="same"), False),
+        (nn.AvgPool2d(2), True), (nn.SumPool2d(3, 2, 1), True), (nn.AvgPool2d(3, 2, 1, ceil_mode=True), False),
+        (nn.AvgPool2d(3, 2, 1, count_include_pad=False), False), (nn.AdaptiveAvgPool2d(2), False),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Using padding='same'")  # torch copies its input, which costs nothing here
+def test_a_layer_that_is_a_convolution_keeps_its_kernel(layer, kept):
+    found, _, shape = linear(layer, (4, 9, 8))
+    assert isinstance(found, Filter) == kept
+    assert shape == tuple(layer.double()(torch.zeros(1, 1, 4, 9, 8, dtype=torch.float64))[0].shape[2:])
+
+
+def test_a_max_pool_is_a_convolution_of_ones():
+    layer = nn.MaxPool2d(3, 2, 1, dilation=2)
+    found, shape = max_pool(layer, (2, 9, 8))
+    assert isinstance(found, Filter)
+    want, _, out = pool(layer, (2, 9, 8))
+    assert shape == out
+    torch.testing.assert_close(found.matrix().to_dense(), (want.to_dense() != 0).double())
+
+
+def test_lowered_convolutions_keep_the_weights_of_the_model_and_pruned_ones_list_their_synapses():
+    model = nn.Sequential(nn.Conv2d(2, 8, 3, padding=1), lif(), nn.SumPool2d(2), lif(), nn.Conv2d(8, 4, 3), lif())
+    with torch.no_grad():
+        model[4].weight[torch.rand(model[4].weight.shape) < 0.9] = 0
+    graph = nn.lower(model, (2, 64, 64))
+    first, second, third = graph.projections
+    np.testing.assert_array_equal(first.weight, model[0].weight.detach())
+    assert first.rule == Convolution((2, 64, 64), 8, (3, 3), padding=(1, 1))
+    assert (second.weight.size, third.rule.kind) == (8 * 4, "explicit")
+    assert graph.synapses(first) == 8 * 2 * (64 * 3 - 2) ** 2
+    assert Simulation(graph, 1).synapses == sum(graph.synapses(p) for p in graph.projections)
 
 
 REFUSED = {

@@ -228,8 +228,8 @@ def swept(rate=4000.0, tau=20e-3, weight=0.01, seed=3, n=300):
 def test_a_sweep_shares_synapses_that_stay_the_same_and_changes_no_result(change, shared):
     before = swept().build(2).run(0.05)
     again, anew = swept(**change).build(2, like=before).run(0.05), swept(**change).build(2).run(0.05)
-    assert (again.lanes[0].projections[0][1] is before.lanes[0].projections[0][1]) == shared
-    assert again.lanes[0].projections[1][2] is not before.lanes[0].projections[1][2]  # weights that change
+    assert (again.lanes[0].projections[0] is before.lanes[0].projections[0]) == shared
+    assert again.lanes[0].projections[1] is not before.lanes[0].projections[1]  # its weights change
     np.testing.assert_array_equal(again.spikes("cells").neurons, anew.spikes("cells").neurons)
     np.testing.assert_array_equal(again.synapses_of("plastic").weight, anew.synapses_of("plastic").weight)
 

@@ -26,7 +26,8 @@ from neurosim.graph import CurrentInput, Explicit, Graph, Population, Projection
 from neurosim.kernels.trace import trace
 from neurosim.nn.layer import PerStep
 from neurosim.nn.linear import Dropout, Flatten
-from neurosim.nn.lowering.matrices import LINEAR, MAX_POOLS, Shape, affine, identity, pool, product
+from neurosim.nn.lowering.filters import Filter, Map, entries, linear, max_pool
+from neurosim.nn.lowering.matrices import LINEAR, MAX_POOLS, Shape, identity, product
 from neurosim.nn.readout import MODES, Readout
 from neurosim.nn.recurrent import Recurrent
 from neurosim.nn.sequential import Residual, Sequential
@@ -46,10 +47,11 @@ def lower(model: nn.Module, input_shape: Several[int], *, dt: float | None = Non
     """The network of a model in evaluation, as a `Graph` of populations and synapses.
 
     Batch norms are folded; linear layers between two spiking layers become one projection without the synapses whose
-    weight is zero. The source "input" has one channel per input number and no spikes yet (see `neurosim.sim.feed`):
-    an event is one spike, so frames must be 0/1 (``clip = 1`` in a recipe). Every spiking layer is a population that
-    goes by its name in the model. The last population is the output: it spikes, or its probed state is the output
-    before any `Readout` (see `read_out`).
+    weight is zero. One convolution or pool between them keeps its kernel instead (see `neurosim.graph.Convolution`).
+    The source "input" has one channel per input number and no spikes yet (see `neurosim.sim.feed`): an event is one
+    spike, so frames must be 0/1 (``clip = 1`` in a recipe). Every spiking layer is a population that goes by its name
+    in the model. The last population is the output: it spikes, or its probed state is the output before any `Readout`
+    (see `read_out`).
 
     Spikes equal those of the model bit for bit when weights and biases are multiples of a power of two whose sums fit
     the precision; else sums in another order may move a spike whose membrane is within rounding of the threshold.
@@ -134,14 +136,14 @@ class Signal:
 
     Args:
         shape: without time and batch.
-        terms: population -> matrix (values, neurons) its spikes go through; None: as they are.
+        terms: population -> matrix (values, neurons) or filter its spikes go through; None: as they are.
         bias: (values,).
         state: the only population's state is meant, not its spikes.
         ended: a `Readout` has reduced time.
     """
 
     shape: Shape
-    terms: dict[str, Tensor | None]
+    terms: dict[str, Map | None]
     bias: Tensor | None = None
     state: str = ""
     ended: bool = False
@@ -152,16 +154,16 @@ class Signal:
         plain = len(self.terms) == 1 and None in self.terms.values() and self.bias is None and not self.state
         return next(iter(self.terms)) if plain else ""
 
-    def through(self, matrix: Tensor, bias: Tensor | None, shape: Shape) -> Signal:
+    def through(self, layer: Map, bias: Tensor | None, shape: Shape) -> Signal:
         """What a linear layer makes of it."""
-        terms = {name: matrix if m is None else product(matrix, m) for name, m in self.terms.items()}
-        return Signal(shape, {**terms}, _sum(None if self.bias is None else matrix @ self.bias, bias))
+        terms = {n: layer if m is None else product(entries(layer), entries(m)) for n, m in self.terms.items()}
+        return Signal(shape, {**terms}, _sum(None if self.bias is None else entries(layer) @ self.bias, bias))
 
     def plus(self, other: Signal) -> Signal:
         """The sum of two."""
         size, terms = math.prod(self.shape), dict(self.terms)
         for name, m in other.terms.items():
-            both = [identity(size) if t is None else t for t in (terms[name], m)] if name in terms else []
+            both = [identity(size) if t is None else entries(t) for t in (terms[name], m)] if name in terms else []
             terms[name] = (both[0] + both[1]).coalesce() if both else m
         return Signal(self.shape, terms, _sum(self.bias, other.bias))
 
@@ -224,7 +226,7 @@ class _Builder:
         if isinstance(inner, MAX_POOLS):
             return self.relay(inner, name, signal)
         if isinstance(inner, LINEAR):
-            return signal.through(*affine(inner, signal.shape))
+            return signal.through(*linear(inner, signal.shape))
         raise NotLowerableError(
             "has no event form: between spiking layers there may be Linear, Conv2d, pools, batch norms, Flatten and "
             "Dropout only. Put a spiking layer in its place, or run the model as it is."
@@ -261,6 +263,10 @@ class _Builder:
     def join(self, target: str, port: str, signal: Signal) -> None:
         """Projections and a constant current that bring a signal to a population, in the step it is made."""
         for source, matrix in signal.terms.items():
+            if isinstance(matrix, Filter):
+                name, kernel = f"{source} -> {target}", matrix.kernel.numpy()
+                self.projections.append(Projection(name, source, target, port, matrix.rule, kernel, 0))
+                continue
             m = identity(math.prod(signal.shape)) if matrix is None else matrix
             post, pre = m.indices().numpy()
             rule, weight = Explicit(pre, post), m.values().numpy()
@@ -280,9 +286,9 @@ class _Builder:
             )
         if isinstance(layer, (nn.MaxPool2d, nn.AdaptiveMaxPool2d)) and layer.return_indices:
             raise NotLowerableError("return_indices has no event form. Set it to False.")
-        matrix, _, shape = pool(layer, signal.shape)
+        windows, shape = max_pool(layer, signal.shape)
         self.populations.append(Population.of(name, RELAY, math.prod(shape), self.dt))
-        self.join(name, "x", signal.through(matrix, None, shape))
+        self.join(name, "x", signal.through(windows, None, shape))
         return Signal(shape, {name: None})
 
     def readout(self, layer: Readout, name: str, signal: Signal) -> Signal:
