@@ -12,6 +12,7 @@ from neurosim.errors import RangeError, ShapeError, UnsupportedError
 from neurosim.graph import Graph, Population, Projection
 from neurosim.graph.layouts import layout_of, scale_of, stored
 from neurosim.kernels.weights import weight_at
+from neurosim.sim.layouts import connect_lane
 
 DT = 1e-3
 UNIT = units.LIF(tau_mem=10e-3)
@@ -368,6 +369,22 @@ def test_bad_convolutions_are_refused(arguments, message):
         sim.Convolution(*arguments)
 
 
+@settings(max_examples=50, deadline=None)
+@given(convolutions(), st.data())
+def test_out_degrees_of_a_lane_of_a_convolution_are_those_of_its_synapses(rule, data):
+    sizes = [int(np.prod(s)) for s in (rule.shape, rule.out_shape)]
+    cells = [Population.of(name, UNIT, n, DT) for name, n in zip("ab", sizes, strict=True)]
+    link = Projection("p", "a", "b", "x", rule, np.ones(rule.kernel_shape), 1)
+    first = data.draw(st.integers(0, sizes[1]))
+    count = data.draw(st.integers(0, sizes[1] - first))
+    lane = connect_lane(Graph(DT, cells, [link]), 0, first, count)
+    pre, post, _ = rule.expand()
+    assert len(pre) == rule.expected(*sizes, False)
+    mine = (post >= first) & (post < first + count)
+    np.testing.assert_array_equal(lane.degrees(), np.bincount(pre[mine], minlength=sizes[0]))
+    assert lane.size == mine.sum()
+
+
 def test_a_convolution_must_fit_its_populations_and_drawn_weights_their_type():
     link = Projection("p", "a", "b", "x", sim.Convolution((1, 3, 3), 1, (2, 2)), np.ones((1, 1, 2, 2)), 1)
     with pytest.raises(ShapeError, match=r"source of .* is \(1, 3, 3\), 9 neurons, got 1000"):
@@ -378,3 +395,71 @@ def test_a_convolution_must_fit_its_populations_and_drawn_weights_their_type():
     tiny = Projection("p", "a", "b", "x", sim.AllToAll(), NORMAL, 1, weight_type="int8", scale=1e-60)
     with pytest.raises(RangeError, match="is 0 in float32"):
         Graph(DT, CELLS, [tiny])
+
+
+JOINS = ((0, 1), (0, 2), (1, 1), (1, 2), (2, 1))  # all on port x: two or three projections on one, one to itself
+
+
+@st.composite
+def small_graphs(draw, layouts):
+    """Sizes, spikes of the source, currents, and a projection (pre, post, weight, delay) for each of `JOINS`."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    longest = draw(st.sampled_from([1, 5, 40, 10_000]))
+    most = 90 if longest < 10_000 else 6
+    sizes = [draw(st.integers(0, most)) for _ in range(3)]
+    steps = 30 + 2 * longest if longest == 10_000 else 45
+    links = []
+    for (source, target), layout in zip(JOINS, layouts, strict=True):
+        pre, post = np.nonzero(rng.random((sizes[source], sizes[target])) < rng.choice([0.0, 0.2, 1.0]))
+        weight = rng.integers(-32, 64, len(pre)) / 128 * (rng.random(len(pre)) < 0.8)  # sums are exact; some are zero
+        delay = int(rng.integers(1, longest + 1)) if rng.random() < 0.5 else longest
+        links.append((pre, post, 0.125 if layout == "bits" else weight, delay))
+    spikes = (rng.random((steps, sizes[0])) < 0.2) & (np.arange(steps) < 30)[:, None]
+    current = [rng.integers(1, 8, n) / 64 for n in sizes]  # never 0: numbers that are not normal are 0 in the loop
+    return sizes, spikes, current, links
+
+
+def built(sizes, spikes, current, links, layouts, threads):
+    net = sim.Network(dt=DT, precision="float64")
+    at, neurons = np.nonzero(spikes)
+    net.spike_times(sizes[0], at * DT, neurons, name="0")
+    for k in (1, 2):
+        net.population(UNIT, sizes[k], name=f"{k}")
+        net.probe(f"{k}")
+        net.current(f"{k}", current[k])
+    for (source, target), (pre, post, weight, delay), layout in zip(JOINS, links, layouts, strict=True):
+        rule = sim.Explicit(pre, post)
+        net.connect(f"{source}", f"{target}", rule=rule, weight=weight, delay=delay * DT, layout=layout)
+    return net.build(threads)
+
+
+@pytest.mark.parametrize(
+    "layouts",
+    [("csr",) * 5, ("bits",) * 5, ("dense",) * 5, ("bits", "dense", "csr", "bits", "dense")],
+    ids=["csr", "bits", "dense", "mixed"],
+)
+@settings(max_examples=12, deadline=None)
+@given(st.data())
+def test_random_graphs_equal_the_slow_reference_in_any_layout_and_after_a_restart(tmp_path_factory, layouts, data):
+    graph = data.draw(small_graphs(layouts))
+    sizes, spikes, current, links = graph
+    steps = len(spikes)
+    synapses = [
+        (*ends, 0, pre, post, np.broadcast_to(weight, pre.shape), np.full(pre.shape, delay))
+        for ends, (pre, post, weight, delay) in zip(JOINS, links, strict=True)
+    ]
+    inputs = {0: spikes} | {k: np.tile(current[k], (steps, 1)) for k in (1, 2)}
+    fired, states = simulate(DT, [None, UNIT, UNIT], sizes, synapses, inputs, steps)
+
+    def check(simulation):
+        for k in (1, 2):
+            found = simulation.spikes(f"{k}")
+            assert list(zip(np.round(found.times / DT).astype(int), found.neurons, strict=True)) == fired[k]
+            np.testing.assert_array_equal(simulation.state(f"{k}")["v"], states[k][0])
+
+    for threads in (1, 2, 3):
+        check(built(*graph, layouts, threads).run(steps * DT))
+    cut, path = data.draw(st.integers(0, steps)), tmp_path_factory.mktemp("restart") / "checkpoint"
+    half = built(*graph, layouts, 2).run(cut * DT)
+    half.save(path)
+    check(sim.Simulation.restore(half.graph, path, 3).run((steps - cut) * DT))
