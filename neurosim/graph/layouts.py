@@ -163,11 +163,7 @@ def _bytes(
 
 def _repeats(rule: Any) -> bool:
     """Whether two synapses may join one pair."""
-    if not isinstance(rule, Explicit):
-        return bool(getattr(rule, "multapses", False))
-    order = np.lexsort((rule.post, rule.pre))
-    pre, post = rule.pre[order], rule.post[order]
-    return bool(((pre[1:] == pre[:-1]) & (post[1:] == post[:-1])).any())
+    return rule.repeats if isinstance(rule, Explicit) else bool(getattr(rule, "multapses", False))
 
 
 def _short(value: Any) -> str:

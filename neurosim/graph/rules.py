@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -262,6 +263,14 @@ class Explicit(Part, Rule):
 
     def __len__(self) -> int:
         return len(self.pre)
+
+    @cached_property
+    def repeats(self) -> bool:
+        """Whether two synapses join one pair."""
+        pair = self.pre.astype(np.int64) << 32 | self.post
+        if (np.diff(pair) > 0).all():
+            return False
+        return bool((np.diff(np.sort(pair)) == 0).any())
 
     def check(self, where: str, sources: int, targets: int, same: bool) -> None:
         for side, indices, size in (("pre", self.pre, sources), ("post", self.post, targets)):

@@ -136,6 +136,13 @@ def geometry(rule: Convolution) -> tuple[int, ...]:
     return (*numbers, *rule.stride, *rule.padding, *rule.dilation)
 
 
+def _meetings(rule: Convolution, axis: int) -> Array:
+    """Along an axis, how many kernel entries join a source coordinate (row) and a target coordinate (column)."""
+    found = np.zeros((rule.shape[1 + axis], rule.out_shape[1 + axis]), np.int64)
+    np.add.at(found, rule.taps(axis)[:2], 1)
+    return found
+
+
 def _convolution(graph: Graph, p: Projection, first: int, count: int) -> Stored:
     rule, (encode, _, scale) = p.rule, encoder(graph, p)
     assert isinstance(rule, Convolution) and isinstance(p.delay, int)
@@ -144,18 +151,16 @@ def _convolution(graph: Graph, p: Projection, first: int, count: int) -> Stored:
     kernel = kernel.transpose(0, 2, 1, 3, 4).reshape(channels, -1)  # all that leads out of a channel lies together
     kept = encode(kernel.astype(graph.precision) if p.weight_type == "float" else kernel).ravel()
     places = np.empty((2, math.prod(rule.kernel_size)), np.int64)
-    sources = math.prod(rule.shape)
 
     def degrees() -> Array:
-        pre, post, _ = rule.expand()
-        return np.bincount(pre[(post >= first) & (post < first + count)], minlength=sources)
+        inside = np.zeros(rule.out_shape, np.int64)
+        inside.reshape(-1)[first : first + count] = 1
+        seen = inside.reshape(rule.groups, -1, *rule.out_shape[1:]).sum(axis=1)  # targets at each pixel, by group
+        down, across = (_meetings(rule, axis) for axis in (0, 1))
+        return np.repeat(down @ seen @ across.T, inputs, axis=0).reshape(-1)
 
-    if first == 0 and count == math.prod(rule.out_shape):
-        size = int(rule.expected(sources, count, False))
-    else:
-        size = int(degrees().sum())
     arguments = (p.delay, (kept, scale, first, geometry(rule), places))
-    return Stored("convolution", arguments, size, degrees, p.delay)
+    return Stored("convolution", arguments, int(degrees().sum()), degrees, p.delay)
 
 
 def _procedural(graph: Graph, number: int, first: int, count: int) -> Stored:

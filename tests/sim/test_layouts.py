@@ -8,10 +8,10 @@ from numba import njit
 from slow_reference import simulate
 
 from neurosim import sim, units
-from neurosim.errors import RangeError, ShapeError, UnsupportedError
+from neurosim.errors import RangeError, ShapeError
 from neurosim.graph import Graph, Population, Projection
-from neurosim.graph.layouts import layout_of, scale_of, stored
 from neurosim.kernels.weights import weight_at
+from neurosim.sim.layouts import connect_lane
 
 DT = 1e-3
 UNIT = units.LIF(tau_mem=10e-3)
@@ -162,21 +162,6 @@ def test_layouts_equal_the_slow_reference(layout, data):
         assert simulation.synapses == len(synapses_of(rule, sizes, weight, delay)[3])
 
 
-def test_a_layout_is_chosen_that_needs_the_least_memory():
-    def chosen(rule, weight, delay=1, sizes=(1000, 1000), **more):
-        return layout_of(Projection("p", "a", "b", "x", rule, weight, delay, **more), *sizes)
-
-    assert chosen(sim.FixedInDegree(100), 1.0) == chosen(sim.Bernoulli(0.05), 1.0) == "csr"
-    assert chosen(sim.FixedInDegree(100, multapses=False), 1.0) == chosen(sim.AllToAll(), 1.0) == "bits"
-    assert chosen(sim.AllToAll(), NORMAL) == chosen(sim.Bernoulli(0.7), NORMAL) == "dense"
-    assert chosen(sim.Bernoulli(0.6), NORMAL) == chosen(sim.AllToAll(), NORMAL, sim.Uniform(1e-3, 2e-3)) == "csr"
-    assert chosen(sim.OneToOne(), NORMAL) == "one_to_one"
-    assert chosen(sim.AllToAll(), 1.0, layout="csr") == "csr"
-    pre, post = np.nonzero(np.ones((9, 9)))
-    assert chosen(sim.Explicit(pre, post), np.ones(81), sizes=(9, 9)) == "dense"
-    assert chosen(sim.Explicit(pre[::-1] * 0, post), np.ones(81), sizes=(9, 9)) == "csr"  # pairs repeat
-
-
 CELLS = [Population.of(name, UNIT, 1000, DT) for name in "ab"]
 
 
@@ -248,13 +233,6 @@ def test_every_finite_float16_is_read_as_what_it_is(precision):
     np.testing.assert_array_equal(np.signbit(found), np.signbit(want))
 
 
-def test_without_a_scale_the_largest_weight_is_127():
-    link = Projection("p", "a", "b", "x", sim.Explicit([0, 1], [0, 1]), [0.3, -2.54], 1, weight_type="int8")
-    assert scale_of(link) == 0.02
-    np.testing.assert_array_equal(stored("w", link.weight, "int8", 0.02), [15, -127])
-    assert scale_of(Projection("p", "a", "b", "x", sim.AllToAll(), NORMAL, 1, weight_type="int8")) == 1 / 127
-
-
 def test_delays_of_ten_thousand_steps_two_projections_on_one_port_and_self_connections():
     own = sim.AllToAll()  # with autapses
     check(sim.Bernoulli(0.5), 0.02, "bits", (20, 30), own, delay=5000)  # and 10,000 among the cells
@@ -308,64 +286,20 @@ def test_a_checkpoint_restores_every_layout(tmp_path):
         check_same(sim.Simulation.restore(want.graph, tmp_path / "half", 3).run(0.057), want)
 
 
-PAIR = sim.Explicit([0, 0, 1], [2, 2, 1])
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"layout": "sparse"}, RangeError, r"'p'\.layout: .*sparse"),
-        ({"layout": "one_to_one"}, UnsupportedError, "needs the rule OneToOne, got AllToAll"),
-        ({"layout": "convolution"}, UnsupportedError, "needs the rule Convolution"),
-        ({"layout": "bits", "delay": sim.Uniform(1e-3, 2e-3)}, UnsupportedError, "one delay for all synapses"),
-        ({"layout": "bits", "weight": NORMAL}, UnsupportedError, "one weight for all synapses, got Normal"),
-        ({"layout": "bits", "rule": sim.FixedInDegree(3)}, UnsupportedError, "multapses=False, or use layout"),
-        ({"layout": "dense", "rule": PAIR}, UnsupportedError, "at most one synapse"),
-        ({"layout": "procedural", "rule": sim.Bernoulli(0.1)}, UnsupportedError, "FixedOutDegree or AllToAll"),
-        ({"layout": "procedural", "weight": sim.LogNormal(0, 1)}, UnsupportedError, "one weight, Normal or Uniform"),
-        ({"weight_type": "float8", "weight": NORMAL}, RangeError, r"weight_type: .*float8"),
-        ({"weight_type": "int8"}, UnsupportedError, "one weight takes no memory per synapse"),
-        (
-            {"weight_type": "int8", "weight": NORMAL, "layout": "procedural"}, UnsupportedError, "no weights are stored"
-        ),
-        ({"weight_type": "int8", "weight": sim.Normal(0, 1)}, RangeError, "needs a scale, or .* low and high"),
-        ({"scale": 0.1}, RangeError, "goes with weight_type='int8' only"),
-        ({"scale": 0.0, "weight_type": "int8", "weight": NORMAL}, RangeError, "scale: must be > 0"),
-        (
-            {"rule": PAIR, "weight": [1, 2, 3], "scale": 0.02, "weight_type": "int8"}, RangeError,
-            "3.0 is beyond what int8 holds, 127 times its scale of 0.02",
-        ),
-        ({"rule": PAIR, "weight": [1, -7e4, 3], "weight_type": "float16"}, RangeError, "-70000.0 is beyond .* 65504"),
-        ({"rule": sim.Convolution((1, 3, 3), 1, (2, 2))}, ShapeError, r"weight: must have 4 dimensions|array"),
-        (
-            {"rule": sim.Convolution((1, 3, 3), 1, (2, 2)), "weight": np.ones((1, 1, 2, 3))}, ShapeError,
-            r"weight: must be a kernel \(1, 1, 2, 2\) .*got shape \(1, 1, 2, 3\)",
-        ),
-        (
-            {"rule": sim.Convolution((1, 3, 3), 1, (2, 2)), "weight": np.ones((1, 1, 2, 2)), "delay": [1, 2]},
-            ShapeError, "delay: must be one number",
-        ),
-    ],
-)  # fmt: skip
-def test_what_does_not_fit_is_refused(change, error, message):
-    with pytest.raises(error, match=message):
-        Projection(**({"name": "p", "source": "a", "target": "b", "port": "x", "rule": sim.AllToAll(), "weight": 1.0,
-                       "delay": 1} | change))  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (((1, 3), 1, (2, 2)), "shape: must be 3 whole numbers"),
-        (((1, 3, 3), 0, (2, 2)), "out_channels: must be a whole number"),
-        (((1, 3, 3), 1, (2, 2), (0, 1)), r"stride\[0\]: must be a whole number in 1"),
-        (((3, 3, 3), 2, (2, 2), (1, 1), (0, 0), (1, 1), 2), "groups: must divide 3 channels"),
-        (((1, 3, 3), 1, (4, 4)), "larger than the padded source"),
-    ],
-)
-def test_bad_convolutions_are_refused(arguments, message):
-    with pytest.raises((ShapeError, RangeError), match=message):
-        sim.Convolution(*arguments)
+@settings(max_examples=50, deadline=None)
+@given(convolutions(), st.data())
+def test_out_degrees_of_a_lane_of_a_convolution_are_those_of_its_synapses(rule, data):
+    sizes = [int(np.prod(s)) for s in (rule.shape, rule.out_shape)]
+    cells = [Population.of(name, UNIT, n, DT) for name, n in zip("ab", sizes, strict=True)]
+    link = Projection("p", "a", "b", "x", rule, np.ones(rule.kernel_shape), 1)
+    first = data.draw(st.integers(0, sizes[1]))
+    count = data.draw(st.integers(0, sizes[1] - first))
+    lane = connect_lane(Graph(DT, cells, [link]), 0, first, count)
+    pre, post, _ = rule.expand()
+    assert len(pre) == rule.expected(*sizes, False)
+    mine = (post >= first) & (post < first + count)
+    np.testing.assert_array_equal(lane.degrees(), np.bincount(pre[mine], minlength=sizes[0]))
+    assert lane.size == mine.sum()
 
 
 def test_a_convolution_must_fit_its_populations_and_drawn_weights_their_type():
@@ -378,3 +312,71 @@ def test_a_convolution_must_fit_its_populations_and_drawn_weights_their_type():
     tiny = Projection("p", "a", "b", "x", sim.AllToAll(), NORMAL, 1, weight_type="int8", scale=1e-60)
     with pytest.raises(RangeError, match="is 0 in float32"):
         Graph(DT, CELLS, [tiny])
+
+
+JOINS = ((0, 1), (0, 2), (1, 1), (1, 2), (2, 1))  # all on port x: two or three projections on one, one to itself
+
+
+@st.composite
+def small_graphs(draw, layouts):
+    """Sizes, spikes of the source, currents, and a projection (pre, post, weight, delay) for each of `JOINS`."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    longest = draw(st.sampled_from([1, 5, 40, 10_000]))
+    most = 90 if longest < 10_000 else 6
+    sizes = [draw(st.integers(0, most)) for _ in range(3)]
+    steps = 30 + 2 * longest if longest == 10_000 else 45
+    links = []
+    for (source, target), layout in zip(JOINS, layouts, strict=True):
+        pre, post = np.nonzero(rng.random((sizes[source], sizes[target])) < rng.choice([0.0, 0.2, 1.0]))
+        weight = rng.integers(-32, 64, len(pre)) / 128 * (rng.random(len(pre)) < 0.8)  # sums are exact; some are zero
+        delay = int(rng.integers(1, longest + 1)) if rng.random() < 0.5 else longest
+        links.append((pre, post, 0.125 if layout == "bits" else weight, delay))
+    spikes = (rng.random((steps, sizes[0])) < 0.2) & (np.arange(steps) < 30)[:, None]
+    current = [rng.integers(1, 8, n) / 64 for n in sizes]  # never 0: numbers that are not normal are 0 in the loop
+    return sizes, spikes, current, links
+
+
+def built(sizes, spikes, current, links, layouts, threads):
+    net = sim.Network(dt=DT, precision="float64")
+    at, neurons = np.nonzero(spikes)
+    net.spike_times(sizes[0], at * DT, neurons, name="0")
+    for k in (1, 2):
+        net.population(UNIT, sizes[k], name=f"{k}")
+        net.probe(f"{k}")
+        net.current(f"{k}", current[k])
+    for (source, target), (pre, post, weight, delay), layout in zip(JOINS, links, layouts, strict=True):
+        rule = sim.Explicit(pre, post)
+        net.connect(f"{source}", f"{target}", rule=rule, weight=weight, delay=delay * DT, layout=layout)
+    return net.build(threads)
+
+
+@pytest.mark.parametrize(
+    "layouts",
+    [("csr",) * 5, ("bits",) * 5, ("dense",) * 5, ("bits", "dense", "csr", "bits", "dense")],
+    ids=["csr", "bits", "dense", "mixed"],
+)
+@settings(max_examples=12, deadline=None)
+@given(st.data())
+def test_random_graphs_equal_the_slow_reference_in_any_layout_and_after_a_restart(tmp_path_factory, layouts, data):
+    graph = data.draw(small_graphs(layouts))
+    sizes, spikes, current, links = graph
+    steps = len(spikes)
+    synapses = [
+        (*ends, 0, pre, post, np.broadcast_to(weight, pre.shape), np.full(pre.shape, delay))
+        for ends, (pre, post, weight, delay) in zip(JOINS, links, strict=True)
+    ]
+    inputs = {0: spikes} | {k: np.tile(current[k], (steps, 1)) for k in (1, 2)}
+    fired, states = simulate(DT, [None, UNIT, UNIT], sizes, synapses, inputs, steps)
+
+    def check(simulation):
+        for k in (1, 2):
+            found = simulation.spikes(f"{k}")
+            assert list(zip(np.round(found.times / DT).astype(int), found.neurons, strict=True)) == fired[k]
+            np.testing.assert_array_equal(simulation.state(f"{k}")["v"], states[k][0])
+
+    for threads in (1, 2, 3):
+        check(built(*graph, layouts, threads).run(steps * DT))
+    cut, path = data.draw(st.integers(0, steps)), tmp_path_factory.mktemp("restart") / "checkpoint"
+    half = built(*graph, layouts, 2).run(cut * DT)
+    half.save(path)
+    check(sim.Simulation.restore(half.graph, path, 3).run((steps - cut) * DT))
