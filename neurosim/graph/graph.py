@@ -132,7 +132,7 @@ class Graph(Part):
         """Write a graph file (HDF5, with a checksum); it appears whole or not at all.
 
         Raises:
-            OSError: the file cannot be written.
+            OutputError: the file cannot be written.
         """
         from neurosim.graph.store import save_graph
 

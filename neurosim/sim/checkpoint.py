@@ -6,18 +6,16 @@ was recorded, with the fingerprint of the graph they belong to.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import uuid
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import FormatError, RangeError
+from neurosim.files import replacing, writing
 from neurosim.graph import Graph, Population
 from neurosim.graph.store import fingerprint
 
@@ -29,20 +27,15 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def save(simulation: Simulation, path: str | os.PathLike[str]) -> None:
-    """Write the simulation; the file appears whole or not at all."""
-    path, arrays = Path(path), simulation.arrays()
+    """Write the simulation; the file appears whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    arrays = simulation.arrays()
     header = {"format": FORMAT, "version": VERSION, "step": simulation.step, "graph": fingerprint(simulation.graph)}
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        with open(part, "xb") as file:
-            np.savez(file, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
+    with writing(path), replacing(path) as part, open(part, "wb") as file:
+        np.savez(file, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
 
 
 def load(graph: Graph, path: str | os.PathLike[str]) -> tuple[int, Arrays]:

@@ -1,7 +1,7 @@
 """The main job: train a recipe, score a model; ``neurosim train`` and ``neurosim evaluate`` call this."""
 
+from neurosim.errors import OutputError
 from neurosim.train.evaluate import evaluate
-from neurosim.train.files import OutputError
 from neurosim.train.model import ModelSpec, build_model, load_model
 from neurosim.train.recipe import SHIPPED, Recipe, load_recipe, recipe_from
 from neurosim.train.report import Reporter

@@ -15,7 +15,7 @@ from networks import DT
 from random_graphs import graphs
 
 from neurosim import graph as g
-from neurosim.errors import FormatError, RangeError
+from neurosim.errors import FormatError, OutputError, RangeError
 from neurosim.graph import store
 from neurosim.units import LIF, Izhikevich
 
@@ -133,7 +133,7 @@ def test_saving_replaces_the_file_at_once_or_not_at_all(saved, monkeypatch):
 
 
 def test_saving_into_a_folder_that_is_missing_says_so(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OutputError, match=r"a\.graph: cannot be written: No such file.*There is no folder"):
         small_graph().save(tmp_path / "missing" / "a.graph")
 
 

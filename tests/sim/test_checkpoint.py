@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from neurosim import sim, units
-from neurosim.errors import FormatError, RangeError
+from neurosim.errors import FormatError, OutputError, RangeError
 from neurosim.sim.networks import brunel
 
 SECONDS = 0.12
@@ -72,7 +72,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
 
 def test_nothing_is_left_of_a_checkpoint_that_cannot_be_written(tmp_path):
     simulation = net().run(0.001)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OutputError, match="There is no folder"):
         simulation.save(tmp_path / "no" / "c.npz")
     assert not list(tmp_path.iterdir())
 

@@ -234,7 +234,7 @@ def test_unwritable_output(bars: Path, tmp_path: Path) -> None:
 
 
 def test_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from neurosim.train.files import write_bytes
+    from neurosim.files import write_bytes
 
     target = tmp_path / "model.safetensors"
     write_bytes(target, b"old")
