@@ -1,7 +1,7 @@
 """`Graph`: frozen networks of arrays, which the simulator runs and files hold; without torch and Numba."""
 
 from neurosim.graph.graph import AnyPopulation, Graph, Probe, Stimulus
-from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, SpikeProbe, StateProbe
+from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, RateProbe, SpikeProbe, StateProbe
 from neurosim.graph.population import PoissonSource, Population, SpikeSource
 from neurosim.graph.rules import (
     AllToAll,
@@ -21,5 +21,6 @@ from neurosim.graph.rules import (
 __all__ = [
     "AllToAll", "AnyPopulation", "Bernoulli", "CurrentInput", "Distribution", "Explicit", "FixedInDegree",
     "FixedOutDegree", "FixedTotal", "Graph", "LogNormal", "Normal", "OneToOne", "PoissonInput", "PoissonSource",
-    "Population", "Probe", "Projection", "Rule", "SpikeProbe", "SpikeSource", "StateProbe", "Stimulus", "Uniform",
+    "Population", "Probe", "Projection", "RateProbe", "Rule", "SpikeProbe", "SpikeSource", "StateProbe", "Stimulus",
+    "Uniform",
 ]  # fmt: skip

@@ -12,13 +12,13 @@ import numpy as np
 
 from neurosim.errors import RangeError, check_choice, check_seconds
 from neurosim.graph.base import Part, find, per_neuron, whole, wholes
-from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, SpikeProbe, StateProbe
+from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, RateProbe, SpikeProbe, StateProbe
 from neurosim.graph.population import PoissonSource, Population, SpikeSource
 from neurosim.graph.rules import Distribution
 
 AnyPopulation = Population | SpikeSource | PoissonSource
 Stimulus = PoissonInput | CurrentInput
-Probe = SpikeProbe | StateProbe
+Probe = SpikeProbe | RateProbe | StateProbe
 PRECISIONS = ("float32", "float64")
 NARROW = 65536  # neurons of a lane that 16 bits can number
 
@@ -192,9 +192,11 @@ class Graph(Part):
     def _check_probe(self, probe: Probe) -> None:
         where = f"{type(probe).__name__} {probe.population!r}"
         p = find(where, probe.population, {q.name: q for q in self.populations}, "population")
-        if isinstance(probe, SpikeProbe):
+        if isinstance(probe, (SpikeProbe, RateProbe)):
             if isinstance(p, Population) and not p.spiking:
                 raise RangeError(f"{where}: {p.name!r} never spikes ({p.unit}); probe one of its states {p.state}.")
+            if isinstance(probe, RateProbe) and not p.size:
+                raise RangeError(f"{where}: a rate needs at least one neuron, {p.name!r} has none.")
             return
         states = dict.fromkeys(p.state) if isinstance(p, Population) else {}
         find(f"{where}.state", probe.state, states, f"state of {p.name!r}")

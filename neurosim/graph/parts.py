@@ -181,6 +181,23 @@ class StateProbe(Part):
         self.store(every=whole(f"{where}.every", self.every, low=1))
 
 
+@dataclass(frozen=True)
+class RateProbe:
+    """Record the rate of a population: its spikes in bins of ``every`` steps, without keeping them.
+
+    Args:
+        population: its name.
+        every: steps in a bin.
+    """
+
+    population: str
+    every: int
+
+    def __post_init__(self) -> None:
+        where = f"RateProbe {text('RateProbe.population', self.population)!r}"
+        object.__setattr__(self, "every", whole(f"{where}.every", self.every, low=1))
+
+
 def _stimulus(part: PoissonInput | CurrentInput) -> str:
     kind = type(part).__name__
     text(f"{kind}.port", part.port)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from neurosim.errors import FormatError, nearest
 from neurosim.files import replacing, writing
 from neurosim.graph.graph import Graph
-from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, SpikeProbe, StateProbe
+from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, RateProbe, SpikeProbe, StateProbe
 from neurosim.graph.population import PoissonSource, Population, SpikeSource
 from neurosim.graph.rules import DISTRIBUTIONS, RULES
 
@@ -32,8 +32,8 @@ BLOCK = 512  # bytes before the HDF5 part: the smallest that HDF5 allows
 KINDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
-        Graph, Population, SpikeSource, PoissonSource, Projection, PoissonInput, CurrentInput, SpikeProbe, StateProbe,
-        *RULES, *DISTRIBUTIONS,
+        Graph, Population, SpikeSource, PoissonSource, Projection, PoissonInput, CurrentInput, SpikeProbe, RateProbe,
+        StateProbe, *RULES, *DISTRIBUTIONS,
     )
 }  # fmt: skip
 DAMAGED = "Restore it from a copy, or make it again."

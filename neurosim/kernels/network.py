@@ -39,6 +39,7 @@ class PopulationPlan:
         uniform: all neurons share their coefficients.
         record: keep its spikes.
         traced: states that are recorded, as (index of the state).
+        counted: count its spikes in each step.
     """
 
     kind: str = UNIT
@@ -47,6 +48,7 @@ class PopulationPlan:
     inputs: tuple[InputPlan, ...] = ()
     record: bool = True
     traced: tuple[int, ...] = ()
+    counted: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,9 @@ def network_kernel(plan: NetworkPlan) -> ModuleType:
 
     ``run(lane, lanes, first, last, period, barrier, seed, populations, projections, inputs, scratch)``: steps
     ``first .. last``, meeting the other threads every ``period`` steps. populations: a tuple of
-    ``(n, first, spikes, counts, borders, ids, steps, used, own)`` with own = ``(w, c, acc, flags, words, traces)`` of
-    a unit, ``(steps, neurons, cursor)`` of given spikes, ``(chance, flags, words, stream)`` of a Poisson source;
-    projections: ``(start, target, weight, base, spread)``; inputs: per population a tuple of numbers; scratch:
+    ``(n, first, spikes, counts, borders, ids, steps, used, tally, own)`` with own = ``(w, c, acc, flags, words,
+    traces)`` of a unit, ``(steps, neurons, cursor)`` of given spikes, ``(chance, flags, words, stream)`` of a Poisson
+    source; projections: ``(start, target, weight, base, spread)``; inputs: per population a tuple of numbers; scratch:
     ``(begin, end, u)``.
     """
     updates = [
@@ -150,7 +152,8 @@ def _unpack(k: int, p: PopulationPlan) -> list[str]:
         POISSON: "chance{k}, flags{k}, words{k}, stream{k}",
     }[p.kind]
     lines = [
-        f"n{k}, first{k}, spikes{k}, counts{k}, borders{k}, ids{k}, steps{k}, used{k}, own{k} = populations[{k}]",
+        f"n{k}, first{k}, spikes{k}, counts{k}, borders{k}, ids{k}, steps{k}, used{k}, tally{k}, own{k} = "
+        f"populations[{k}]",
         f"{own.format(k=k)} = own{k}",
         f"mask{k} = len(counts{k}) - 1",
     ]
@@ -189,6 +192,8 @@ def _step(k: int, p: PopulationPlan) -> list[str]:
     lines.append(f"counts{k}[h, lane] = found")
     if p.record:
         lines.append(f"record(out, found, t, ids{k}, steps{k}, used{k})")
+    if p.counted:
+        lines.append(f"tally{k}[t - first] = found")
     for j, state in enumerate(p.traced):
         lines.append(f"trace(w{k}, {state}, t, traces{k}[{j}])")
     return lines

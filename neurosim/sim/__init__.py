@@ -15,7 +15,8 @@ from neurosim.graph import (
 )
 from neurosim.sim.feeding import feed
 from neurosim.sim.network import Network
-from neurosim.sim.simulation import Simulation, Spikes
+from neurosim.sim.recording import Spikes
+from neurosim.sim.simulation import Simulation
 
 __all__ = [
     "AllToAll", "Bernoulli", "Explicit", "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph", "LogNormal",

@@ -48,6 +48,7 @@ class Block:
     ids: Array = field(default_factory=lambda: np.empty(0, np.int32))
     steps: Array = field(default_factory=lambda: np.empty(0, np.int64))
     used: Array = field(default_factory=lambda: np.zeros(1, np.int64))
+    tally: Array = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @dataclass

@@ -42,6 +42,7 @@ def feed(simulation: Simulation, spikes: Mapping[str, tuple[ArrayLike, ArrayLike
     simulation.graph = graph = _with_spikes(simulation.graph, spikes)
     simulation.step, simulation.run_seconds = 0, 0.0
     simulation._spikes, simulation._traces = {name: [] for name in simulation._spikes}, {}
+    simulation._rates.forget()
     for k, (p, history) in enumerate(zip(graph.populations, simulation._history, strict=True)):
         history.counts[:] = 0
         for lane in simulation._lanes:

@@ -21,11 +21,13 @@ from neurosim.graph import (
     PoissonSource,
     Population,
     Projection,
+    RateProbe,
     SpikeProbe,
     SpikeSource,
     StateProbe,
 )
-from neurosim.sim.simulation import Simulation, Spikes
+from neurosim.sim.recording import Spikes
+from neurosim.sim.simulation import Simulation
 from neurosim.units import Unit
 
 FARTHEST = 8.0  # standard deviations: beyond, a law of delays is cut (probability 1e-15)
@@ -144,7 +146,11 @@ class Network:
         self._stimuli.append(CurrentInput(target, self._port(target, port), _number_or_array(value)))
 
     def probe(self, population: str, what: str = "spikes", *, neurons: ArrayLike | None = None, every: int = 1) -> int:
-        """Record "spikes" or a state by its name (of ``neurons``, default all, every so many steps).
+        """Record "spikes", the "rate" of the population, or a state by its name.
+
+        Args:
+            neurons: of a state: which; default all.
+            every: of a state: steps from one sample to the next; of a rate: steps in a bin.
 
         Returns:
             The probe's number, for `Simulation.trace`.
@@ -152,6 +158,10 @@ class Network:
         p = self._population(population, "population")
         if what == "spikes":
             self._probes.append(SpikeProbe(population))
+        elif what == "rate":
+            if neurons is not None:
+                raise RangeError(f"Network.probe.neurons: a rate is that of the whole population, got {neurons!r}.")
+            self._probes.append(RateProbe(population, every))
         else:
             chosen = np.arange(p.size) if neurons is None else np.asarray(neurons)
             self._probes.append(StateProbe(population, what, chosen, every))

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,25 +29,10 @@ from neurosim.sim.build import (
     traced,
     unit_block,
 )
+from neurosim.sim.recording import Rates, Spikes
 
 LARGEST_RECORD = 2**26  # spikes that one call of the time loop may at most produce (memory is touched only when used)
 SLICE = 0.1  # s of wall time between looks at the clock, at ctrl-C and at the state
-
-
-@dataclass(frozen=True)
-class Spikes:
-    """Spikes of one population.
-
-    Args:
-        times: (S,) float64 [s], ascending; the spike of step k is at k dt.
-        neurons: (S,) int32, ascending within a step.
-    """
-
-    times: NDArray[np.float64]
-    neurons: NDArray[np.int32]
-
-    def __len__(self) -> int:
-        return len(self.times)
 
 
 class Simulation:
@@ -78,6 +62,7 @@ class Simulation:
             p.population: [] for p in graph.probes if isinstance(p, SpikeProbe)
         }
         self._traces: dict[int, list[NDArray[Any]]] = {}
+        self._rates = Rates(graph)
 
     @property
     def time(self) -> float:
@@ -195,7 +180,7 @@ class Simulation:
             if p.name in self._spikes:
                 spikes = self._recorded(p.name)
                 found[f"spike steps {k}"], found[f"spike neurons {k}"] = spikes
-        return found | {f"trace {k}": np.concatenate(parts) for k, parts in self._traces.items()}
+        return found | self._rates.arrays() | {f"trace {k}": np.concatenate(parts) for k, parts in self._traces.items()}
 
     def _set(self, step: int, arrays: dict[str, NDArray[Any]]) -> None:
         self.step = step
@@ -209,6 +194,7 @@ class Simulation:
                     block.own[2][0] = np.searchsorted(block.own[0], step)
             if p.name in self._spikes and f"spike steps {k}" in arrays:
                 self._spikes[p.name] = [(arrays[f"spike steps {k}"], arrays[f"spike neurons {k}"])]
+        self._rates.put(arrays)
         self._traces = {int(n.split()[1]): [values] for n, values in arrays.items() if n.startswith("trace ")}
 
     def _recorded(self, population: str) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -305,7 +291,7 @@ class Simulation:
         for worker in workers[1:]:
             worker.join()
         self.step = stop
-        self._gather()
+        self._gather(steps)
         self._check_finite(stop - steps)
 
     def _arguments(self, lane: Lane, steps: int) -> tuple[Any, ...]:
@@ -314,6 +300,8 @@ class Simulation:
             if self.graph.populations[k].name in self._spikes:
                 block.ids = np.empty(block.n * steps, np.int32)
                 block.steps = np.empty(block.n * steps, np.int64)
+            if self.graph.populations[k].name in self._rates.populations:
+                block.tally = np.empty(steps, np.int64)
             block.used[0] = 0
             own = block.own
             if isinstance(self.graph.populations[k], Population):
@@ -321,7 +309,7 @@ class Simulation:
                 block.own = own
             populations.append(
                 (block.n, block.first, history.spikes, history.counts, history.borders, block.ids, block.steps,
-                 block.used, own)
+                 block.used, block.tally, own)
             )  # fmt: skip
         return tuple(populations), tuple(lane.projections), lane.inputs, lane.scratch
 
@@ -330,7 +318,7 @@ class Simulation:
         used[0] = 0
         return neurons, every, np.empty((steps // every + 1, len(neurons)), self.graph.precision), used
 
-    def _gather(self) -> None:
+    def _gather(self, done: int) -> None:
         for k, p in enumerate(self.graph.populations):
             blocks = [lane.blocks[k] for lane in self._lanes]
             if p.name in self._spikes:
@@ -338,6 +326,8 @@ class Simulation:
                 neurons = np.concatenate([b.ids[: b.used[0]] for b in blocks])
                 order = np.argsort(steps, kind="stable")  # lanes are in ascending order of neurons
                 self._spikes[p.name].append((steps[order], neurons[order]))
+            if p.name in self._rates.populations:
+                self._rates.add(p.name, self.step - done, np.sum([b.tally for b in blocks], axis=0))
             if isinstance(p, Population):
                 self._gather_traces(p, blocks)
 
@@ -350,10 +340,16 @@ class Simulation:
             self._traces.setdefault(number, []).append(sampled[:, order])
 
     def trace(self, probe: int = 0) -> tuple[NDArray[np.float64], NDArray[Any]]:
-        """Times (T,) [s] and values (T, neurons) of the state probe with this number among the graph's probes."""
+        """Times (T,) [s] and values of the state or rate probe with this number among the graph's probes.
+
+        A state gives (T, neurons); a rate (T,) [Hz], the mean over the population, of each bin that is full and begins
+        at its time.
+        """
+        if probe in self._rates:
+            return self._rates.rate(probe)
         if probe not in self._traces:
-            raise RangeError(f"Simulation.trace: probe {probe!r} is no state probe that has run; there are "
-                             f"{sorted(self._traces)}.")  # fmt: skip
+            raise RangeError(f"Simulation.trace: probe {probe!r} is no state or rate probe that has run; there are "
+                             f"{sorted({*self._traces, *self._rates})}.")  # fmt: skip
         given = self.graph.probes[probe]
         assert isinstance(given, StateProbe)
         every = int(given.every)

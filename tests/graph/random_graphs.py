@@ -77,5 +77,6 @@ def graphs(draw):
     if units and spiking:
         links = draw(st.lists(projections(found), max_size=3, unique_by=lambda p: p.name))
         probes.append(g.SpikeProbe(spiking[0].name))
+        probes += [g.RateProbe(p.name, draw(st.integers(1, 9))) for p in spiking if p.size]
     precision = draw(st.sampled_from(["float32", "float64"]))
     return g.Graph(DT, found, links, stimuli, probes, draw(st.integers(0, 2**64 - 1)), precision)

@@ -29,6 +29,7 @@ def net(seed=3):
     for p in (cells, source, noise):
         net.probe(p)
     net.probe(cells, "v", neurons=[250, 3], every=7)
+    net.probe(cells, "rate", every=9)
     return net
 
 
@@ -39,7 +40,8 @@ def same(a, b):
         np.testing.assert_array_equal(x.neurons, y.neurons)
     for name, values in a.state("cells").items():
         np.testing.assert_array_equal(values, b.state("cells")[name])
-    np.testing.assert_array_equal(a.trace(3)[1], b.trace(3)[1])
+    for probe in (3, 4):
+        np.testing.assert_array_equal(a.trace(probe)[1], b.trace(probe)[1])
 
 
 @pytest.mark.parametrize("threads", [(1, 1), (1, 3), (2, 1)])
