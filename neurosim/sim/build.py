@@ -197,6 +197,11 @@ def input_numbers(graph: Graph, number: int, first: int, n: int) -> tuple[Any, .
     return dtype.type(smallest), bounds, weight, stream
 
 
+def probed(p: Population, probe: StateProbe) -> Array:
+    """The neurons of a state probe."""
+    return np.arange(p.size) if probe.neurons is None else probe.neurons
+
+
 def traced(graph: Graph, p: Population) -> list[StateProbe]:
     """The state probes on a population."""
     return [probe for probe in graph.probes if isinstance(probe, StateProbe) and probe.population == p.name]

@@ -24,6 +24,7 @@ from neurosim.sim.build import (
     get_rows,
     input_numbers,
     longest_delay,
+    probed,
     put_rows,
     source_block,
     traced,
@@ -261,7 +262,7 @@ class Simulation:
     def _probes(self, p: Population, first: int, n: int) -> tuple[Any, ...]:
         found = []
         for probe in traced(self.graph, p):
-            mine = np.asarray(probe.neurons)
+            mine = probed(p, probe)
             mine = np.sort(mine[(mine >= first) & (mine < first + n)]) - first
             found.append((mine.astype(np.int64), int(probe.every), None, np.zeros(1, np.int64)))
         return tuple(found)
@@ -335,7 +336,7 @@ class Simulation:
         for j, probe in enumerate(traced(self.graph, p)):
             parts = [b.own[5][j] for b in blocks]
             sampled = np.concatenate([out[: used[0]] for _, _, out, used in parts], axis=1)
-            order = np.argsort(np.argsort(np.asarray(probe.neurons), kind="stable"), kind="stable")
+            order = np.argsort(np.argsort(probed(p, probe), kind="stable"), kind="stable")
             number = next(n for n, other in enumerate(self.graph.probes) if other is probe)
             self._traces.setdefault(number, []).append(sampled[:, order])
 
