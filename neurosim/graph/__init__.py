@@ -6,6 +6,7 @@ from neurosim.graph.population import PoissonSource, Population, SpikeSource
 from neurosim.graph.rules import (
     AllToAll,
     Bernoulli,
+    DistanceDependent,
     Distribution,
     Explicit,
     FixedInDegree,
@@ -19,8 +20,8 @@ from neurosim.graph.rules import (
 )
 
 __all__ = [
-    "AllToAll", "AnyPopulation", "Bernoulli", "CurrentInput", "Distribution", "Explicit", "FixedInDegree",
-    "FixedOutDegree", "FixedTotal", "Graph", "LogNormal", "Normal", "OneToOne", "PoissonInput", "PoissonSource",
-    "Population", "Probe", "Projection", "RateProbe", "Rule", "SpikeProbe", "SpikeSource", "StateProbe", "Stimulus",
-    "Uniform",
+    "AllToAll", "AnyPopulation", "Bernoulli", "CurrentInput", "DistanceDependent", "Distribution", "Explicit",
+    "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph", "LogNormal", "Normal", "OneToOne", "PoissonInput",
+    "PoissonSource", "Population", "Probe", "Projection", "RateProbe", "Rule", "SpikeProbe", "SpikeSource",
+    "StateProbe", "Stimulus", "Uniform",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from neurosim.errors import RangeError, check_choice, check_seconds
 from neurosim.graph.base import Part, find, per_neuron, whole, wholes
 from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, RateProbe, SpikeProbe, StateProbe
 from neurosim.graph.population import PoissonSource, Population, SpikeSource
-from neurosim.graph.rules import Distribution
+from neurosim.graph.rules import DistanceDependent, Distribution
 
 AnyPopulation = Population | SpikeSource | PoissonSource
 Stimulus = PoissonInput | CurrentInput
@@ -96,9 +96,13 @@ class Graph(Part):
         return find("Graph", name, {p.name: p for p in self.projections}, "projection")
 
     def synapses(self, projection: str | Projection) -> float:
-        """Expected number of synapses of a projection; exact for every rule but `Bernoulli`."""
+        """Expected number of synapses of a projection; exact for every rule but `Bernoulli` and `DistanceDependent`."""
         p = projection if isinstance(projection, Projection) else self.projection(projection)
-        return p.rule.expected(self.population(p.source).size, self.population(p.target).size, p.source == p.target)
+        source, target, same = self.population(p.source), self.population(p.target), p.source == p.target
+        if isinstance(p.rule, DistanceDependent):
+            assert source.positions is not None and target.positions is not None
+            return p.rule.expected_at(source.positions, target.positions, same)
+        return p.rule.expected(source.size, target.size, same)
 
     def memory_bytes(self, lanes: int = 1) -> int:
         """Estimate of the memory a simulation needs [B]: synapses and their tables, states, spike history, arrays here.
@@ -173,6 +177,8 @@ class Graph(Part):
             raise RangeError(f"{where}.source: {p.source!r} never spikes ({source.unit}).")
         target = self._target(where, p.target, p.port)
         p.rule.check(where, source.size, target.size, p.source == p.target)
+        if isinstance(p.rule, DistanceDependent):
+            p.rule.check_positions(where, source.positions, target.positions)
         names = [q.name for q in self.populations]
         if p.delays(self.dt)[0] == 0 and names.index(p.source) >= names.index(p.target):
             raise RangeError(

@@ -3,6 +3,7 @@
 from neurosim.graph import (
     AllToAll,
     Bernoulli,
+    DistanceDependent,
     Explicit,
     FixedInDegree,
     FixedOutDegree,
@@ -19,6 +20,6 @@ from neurosim.sim.recording import Spikes
 from neurosim.sim.simulation import Simulation
 
 __all__ = [
-    "AllToAll", "Bernoulli", "Explicit", "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph", "LogNormal",
-    "Network", "Normal", "OneToOne", "Simulation", "Spikes", "Uniform", "feed",
+    "AllToAll", "Bernoulli", "DistanceDependent", "Explicit", "FixedInDegree", "FixedOutDegree", "FixedTotal",
+    "Graph", "LogNormal", "Network", "Normal", "OneToOne", "Simulation", "Spikes", "Uniform", "feed",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from neurosim.graph import (
     CurrentInput,
+    DistanceDependent,
     Distribution,
     Explicit,
     Graph,
@@ -95,14 +96,19 @@ def connect_lane(graph: Graph, number: int, first: int, count: int) -> Any:
     from neurosim.kernels.draws import Draw
 
     p = graph.projections[number]
-    sources, targets, rule = graph.population(p.source).size, graph.population(p.target).size, p.rule
+    source, target, rule = graph.population(p.source), graph.population(p.target), p.rule
+    sources, targets = source.size, target.size
     weight: Any = Draw(*p.weight.draw()) if isinstance(p.weight, Distribution) else p.weight
     delay: Any = Draw(*p.delay.draw_steps(graph.dt)) if isinstance(p.delay, Distribution) else p.delay
     if isinstance(rule, Explicit):
         return connect_arrays(rule.pre, rule.post, weight, delay, sources, first, count, graph.precision)
     assert isinstance(rule, Drawn)
+    numbers = rule.numbers(p.source == p.target)
+    if isinstance(rule, DistanceDependent):
+        here, there = np.asarray(source.positions), np.asarray(target.positions)
+        numbers |= {"here": here, "there": there, "extent": np.array(rule.extent or [0.0] * here.shape[1])}
     return connect(
-        rule.kind, rule.numbers(p.source == p.target), sources, targets, first, count, weight, delay,
+        rule.kind, numbers, sources, targets, first, count, weight, delay,
         graph.seed, stream_of("projection", number), graph.precision,
     )  # fmt: skip
 

@@ -64,5 +64,5 @@ def _with_spikes(graph: Graph, spikes: Mapping[str, tuple[ArrayLike, ArrayLike]]
         p = graph.population(name)
         if not isinstance(p, SpikeSource):
             raise RangeError(f"feed: {name!r} must be a SpikeSource, got a {type(p).__name__}.")
-        made[name] = SpikeSource(name, p.size, np.asarray(steps), np.asarray(neurons))
+        made[name] = SpikeSource(name, p.size, np.asarray(steps), np.asarray(neurons), p.positions)
     return replace(graph, populations=tuple(made.get(p.name, p) for p in graph.populations))

@@ -70,6 +70,7 @@ class Network:
         *,
         name: str | None = None,
         parameters: Mapping[str, ArrayLike] | None = None,
+        positions: ArrayLike | None = None,
         **initial: ArrayLike,
     ) -> str:
         """Add ``n`` neurons.
@@ -78,16 +79,26 @@ class Network:
             unit: their unit, such as ``units.CurrentLIF()``.
             name: default the unit's name and a number.
             parameters: parameters that differ between neurons: name -> (N,).
+            positions: (N, D) [m] with D = 1, 2 or 3, for `DistanceDependent`.
             **initial: initial states: one number or (N,); default the unit's rest.
 
         Returns:
             The population's name, to connect it by.
         """
         name = self._name(name, type(unit).__name__)
-        self._populations.append(Population.of(name, unit, n, self.dt, dict(parameters or {}), initial))
+        where = None if positions is None else np.asarray(positions)
+        self._populations.append(Population.of(name, unit, n, self.dt, dict(parameters or {}), initial, where))
         return name
 
-    def spike_times(self, n: int, times: ArrayLike, neurons: ArrayLike, *, name: str | None = None) -> str:
+    def spike_times(
+        self,
+        n: int,
+        times: ArrayLike,
+        neurons: ArrayLike,
+        *,
+        name: str | None = None,
+        positions: ArrayLike | None = None,
+    ) -> str:
         """Add a source of ``n`` channels that spike at given times [s], each rounded to the nearest step."""
         name = self._name(name, "spike_times")
         t, i = np.asarray(times, np.float64), np.asarray(neurons)
@@ -95,7 +106,8 @@ class Network:
             raise ShapeError(f"Network.spike_times: times and neurons must be (S,) both, got {t.shape} and {i.shape}.")
         steps = np.round(t / self.dt).astype(np.int64)
         order = np.lexsort((i, steps))
-        self._populations.append(SpikeSource(name, n, steps[order], i[order].astype(np.int32)))
+        where = None if positions is None else np.asarray(positions)
+        self._populations.append(SpikeSource(name, n, steps[order], i[order].astype(np.int32), where))
         return name
 
     def events(self, events: Events, *, name: str | None = None) -> str:
@@ -104,10 +116,13 @@ class Network:
         channel = (events.p.astype(np.int64) * height + events.y) * width + events.x
         return self.spike_times(polarities * height * width, events.t * 1e-6, channel, name=self._name(name, "events"))
 
-    def poisson_source(self, n: int, rate: ArrayLike, *, name: str | None = None) -> str:
+    def poisson_source(
+        self, n: int, rate: ArrayLike, *, name: str | None = None, positions: ArrayLike | None = None
+    ) -> str:
         """Add a source of ``n`` channels with Poisson spikes of a rate [Hz], at most one spike per step."""
         name = self._name(name, "poisson_source")
-        self._populations.append(PoissonSource(name, n, _number_or_array(rate)))
+        where = None if positions is None else np.asarray(positions)
+        self._populations.append(PoissonSource(name, n, _number_or_array(rate), where))
         return name
 
     def connect(
@@ -124,7 +139,8 @@ class Network:
         """Connect two populations.
 
         Args:
-            rule: `AllToAll`, `OneToOne`, `Bernoulli`, `FixedInDegree`, `FixedOutDegree`, `FixedTotal` or `Explicit`.
+            rule: `AllToAll`, `OneToOne`, `Bernoulli`, `FixedInDegree`, `FixedOutDegree`, `FixedTotal`,
+                `DistanceDependent` or `Explicit`.
             weight: a number, a distribution, or (with `Explicit`) an array, one per synapse.
             delay: seconds: a number, a distribution, or (with `Explicit`) an array; default one time step.
             port: port of the target's unit; default its first.

@@ -74,12 +74,22 @@ def test_a_loaded_graph_equals_the_saved_one(tmp_path, graph):
 
 
 def test_every_rule_and_distribution_survives(tmp_path):
-    cells = g.Population.of("cells", Izhikevich(), 4, DT)
+    cells = g.Population.of("cells", Izhikevich(), 4, DT, positions=np.eye(4, 2))
     rules = [
         g.AllToAll(False), g.OneToOne(), g.Bernoulli(0.25, False), g.FixedInDegree(2, False, False),
         g.FixedOutDegree(3, multapses=False), g.FixedTotal(5, autapses=False), g.Explicit([3, 0], [0, 3]),
+        g.DistanceDependent("gaussian", 0.5, extent=(1.0, 2.0)),
     ]  # fmt: skip
-    weights = [1.0, g.Normal(0, 1), g.Uniform(-1, 1), g.LogNormal(0, 1, high=9), g.Normal(1, 0, low=-1), -2.0, [1.5, 2]]
+    weights = [
+        1.0,
+        g.Normal(0, 1),
+        g.Uniform(-1, 1),
+        g.LogNormal(0, 1, high=9),
+        g.Normal(1, 0, low=-1),
+        -2.0,
+        [1.5, 2],
+        1.0,
+    ]
     links = [
         g.Projection(f"{k}", "cells", "cells", "x", rule, weight, 1)
         for k, (rule, weight) in enumerate(zip(rules, weights, strict=True))
