@@ -16,8 +16,8 @@ import pytest
 import torch
 from train.conftest import tiny_recipe, tiny_table
 
-from neurosim.errors import FormatError, NeurosimWarning, RangeError
-from neurosim.train import OutputError, load_model, recipe_from, train
+from neurosim.errors import FormatError, NeurosimWarning, OutputError, RangeError
+from neurosim.train import load_model, recipe_from, train
 from neurosim.train.checkpoint import NAME
 from neurosim.train.files import read_tensors
 
