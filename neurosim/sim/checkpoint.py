@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from neurosim.errors import FormatError, RangeError
 from neurosim.files import replacing, writing
-from neurosim.graph import Graph, Population
+from neurosim.graph import Graph, Population, RateProbe
 from neurosim.graph.store import fingerprint
 
 if TYPE_CHECKING:
@@ -68,4 +68,5 @@ def load(graph: Graph, path: str | os.PathLike[str]) -> tuple[int, Arrays]:
 def expected(graph: Graph) -> set[str]:
     """Names of the arrays that a checkpoint of ``graph`` must hold."""
     names = {f"{kind} {k}" for k in range(len(graph.populations)) for kind in ("past steps", "past neurons")}
+    names |= {f"rate {k}" for k, probe in enumerate(graph.probes) if isinstance(probe, RateProbe)}
     return names | {f"state {k}" for k, p in enumerate(graph.populations) if isinstance(p, Population)}

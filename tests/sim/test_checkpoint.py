@@ -72,6 +72,15 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
         sim.Simulation.restore(net().graph(), path)
 
 
+@pytest.mark.parametrize("name", ["state 0", "past steps 1", "rate 4"])
+def test_a_checkpoint_that_lacks_an_array_is_refused(tmp_path, name):
+    net().run(0.001).save(tmp_path / "c.npz")
+    with np.load(tmp_path / "c.npz") as file:
+        np.savez(tmp_path / "less.npz", **{n: file[n] for n in file.files if n != name})
+    with pytest.raises(FormatError, match=rf"lacks \['{name}'\]"):
+        sim.Simulation.restore(net().graph(), tmp_path / "less.npz")
+
+
 def test_nothing_is_left_of_a_checkpoint_that_cannot_be_written(tmp_path):
     simulation = net().run(0.001)
     with pytest.raises(OutputError, match="There is no folder"):
