@@ -32,6 +32,10 @@ class FormatError(NeurosimError, ValueError):
     """A file, stream or checkpoint is not what it claims to be, or is damaged."""
 
 
+class OutputError(NeurosimError, OSError):
+    """A file cannot be written: no rights, no space, no such folder."""
+
+
 class UnsupportedError(NeurosimError, NotImplementedError):
     """The request is understood, but neurosim cannot do it."""
 

@@ -71,10 +71,11 @@ def simulate_(
     """Simulate a network of the literature; prints its activity and how fast it ran."""
     with friendly("Nothing was written."):
         from neurosim.cli import simulate as command
+        from neurosim.files import write_json
 
         simulation, found = command.simulate(name, seconds, scale, threads, seed, precision, quiet)
         if to_json is not None:
-            command.write_report(to_json, found)
+            write_json(to_json, found)
         if plot is not None:
             command.save_raster(simulation, plot)
         print(command.text(name, found))
@@ -94,8 +95,8 @@ def evaluate(
 ) -> None:
     """Score a trained model on recordings of the same kind."""
     with friendly("Nothing was written."):
+        from neurosim.files import write_json
         from neurosim.train import evaluate as run
-        from neurosim.train.files import write_json
 
         scores = run(model, data, split)
         if to_json is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 from collections.abc import Iterator
@@ -65,13 +64,6 @@ def text(name: str, found: dict[str, Any]) -> str:
         + ", ".join(f"{p} {rate:.2f}" for p, rate in found["rates_hz"].items()),
     ]
     return "\n".join(lines)
-
-
-def write_report(path: Path, found: dict[str, Any]) -> None:
-    """As JSON; the file appears whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(found, indent=1) + "\n")
-    temporary.replace(path)
 
 
 def save_raster(simulation: Simulation, path: Path) -> None:

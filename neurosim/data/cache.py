@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from neurosim.data.transforms.base import Transform
 from neurosim.errors import NeurosimError, RangeError, ShapeError, check_choice
 from neurosim.events import Events
+from neurosim.files import replacing
 
 CACHE_VERSION = 1  # raise it when a transform's result changes for the same configuration, or the file layout does
 RACY = 2 * 10**9  # ns; a file changed this recently may change again without a new timestamp on coarse clocks
@@ -149,7 +149,7 @@ class Cache:
         return self.folder / key[:2] / f"{key}.npz"
 
     def _files(self, suffix: str) -> list[Path]:
-        return [p for p in self.folder.glob(f"[0-9a-f][0-9a-f]/*{suffix}") if p.name[:2] == p.parent.name]
+        return [p for p in self.folder.glob(f"[0-9a-f][0-9a-f]/*{suffix}") if p.name.lstrip(".")[:2] == p.parent.name]
 
     def _hash(self, path: str | os.PathLike[str]) -> str:
         stamp = _stamp(path)
@@ -163,17 +163,11 @@ class Cache:
 
     def _write(self, entry: Path, arrays: dict[str, NDArray[Any]]) -> None:
         save = np.savez_compressed if self.compression == "deflate" else np.savez
-        part = entry.with_name(f"{entry.stem}-{uuid.uuid4().hex}.part")
         with _as_cache_error(entry):
             entry.parent.mkdir(exist_ok=True)
-            try:
-                with open(part, "xb") as file:
-                    save(file, allow_pickle=False, **arrays)
-                os.replace(part, entry)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    part.unlink(missing_ok=True)
-                raise
+            # a cut entry is noticed and computed again: no need to wait for the disk
+            with replacing(entry, sync=False) as part, open(part, "wb") as file:
+                save(file, allow_pickle=False, **arrays)
 
 
 def _stamp(path: str | os.PathLike[str] | bytes) -> Stamp:

@@ -1,7 +1,8 @@
 """`Graph`: frozen networks of arrays, which the simulator runs and files hold; without torch and Numba."""
 
+from neurosim.graph.distributions import Distribution, LogNormal, Normal, Uniform
 from neurosim.graph.graph import AnyPopulation, Graph, Probe, Stimulus
-from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, SpikeProbe, StateProbe, WeightProbe
+from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, RateProbe, SpikeProbe, StateProbe, WeightProbe
 from neurosim.graph.plasticity import (
     PairSTDP,
     Plasticity,
@@ -15,22 +16,19 @@ from neurosim.graph.rules import (
     AllToAll,
     Bernoulli,
     Convolution,
-    Distribution,
+    DistanceDependent,
     Explicit,
     FixedInDegree,
     FixedOutDegree,
     FixedTotal,
-    LogNormal,
-    Normal,
     OneToOne,
     Rule,
-    Uniform,
 )
 
 __all__ = [
-    "AllToAll", "AnyPopulation", "Bernoulli", "Convolution", "CurrentInput", "Distribution", "Explicit",
-    "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph", "LogNormal", "Normal", "OneToOne", "PairSTDP",
-    "Plasticity", "PoissonInput", "PoissonSource", "Population", "Probe", "Projection", "RewardSTDP", "Rule",
-    "SpikeProbe", "SpikeSource", "StateProbe", "Stimulus", "TripletSTDP", "TsodyksMarkram", "Uniform",
-    "VogelsSprekeler", "WeightProbe",
+    "AllToAll", "AnyPopulation", "Bernoulli", "Convolution", "CurrentInput", "DistanceDependent", "Distribution",
+    "Explicit", "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph", "LogNormal", "Normal", "OneToOne",
+    "PairSTDP", "Plasticity", "PoissonInput", "PoissonSource", "Population", "Probe", "Projection", "RateProbe",
+    "RewardSTDP", "Rule", "SpikeProbe", "SpikeSource", "StateProbe", "Stimulus", "TripletSTDP", "TsodyksMarkram",
+    "Uniform", "VogelsSprekeler", "WeightProbe",
 ]  # fmt: skip

@@ -12,15 +12,16 @@ import numpy as np
 
 from neurosim.errors import RangeError, check_choice, check_seconds
 from neurosim.graph.base import Part, find, per_neuron, whole, wholes
+from neurosim.graph.distributions import Distribution
 from neurosim.graph.layouts import projection_bytes, scale_of
-from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, SpikeProbe, StateProbe, WeightProbe
+from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, RateProbe, SpikeProbe, StateProbe, WeightProbe
 from neurosim.graph.plasticity import Plasticity, RewardSTDP
 from neurosim.graph.population import PoissonSource, Population, SpikeSource
-from neurosim.graph.rules import Distribution
+from neurosim.graph.rules import DistanceDependent
 
 AnyPopulation = Population | SpikeSource | PoissonSource
 Stimulus = PoissonInput | CurrentInput
-Probe = SpikeProbe | StateProbe | WeightProbe
+Probe = SpikeProbe | RateProbe | StateProbe | WeightProbe
 PRECISIONS = ("float32", "float64")
 
 
@@ -97,9 +98,13 @@ class Graph(Part):
         return find("Graph", name, {p.name: p for p in self.projections}, "projection")
 
     def synapses(self, projection: str | Projection) -> float:
-        """Expected number of synapses of a projection; exact for every rule but `Bernoulli`."""
+        """Expected number of synapses of a projection; exact for every rule but `Bernoulli` and `DistanceDependent`."""
         p = projection if isinstance(projection, Projection) else self.projection(projection)
-        return p.rule.expected(self.population(p.source).size, self.population(p.target).size, p.source == p.target)
+        source, target, same = self.population(p.source), self.population(p.target), p.source == p.target
+        if isinstance(p.rule, DistanceDependent):
+            assert source.positions is not None and target.positions is not None
+            return p.rule.expected_at(source.positions, target.positions, same)
+        return p.rule.expected(source.size, target.size, same)
 
     def memory_bytes(self, lanes: int = 1) -> int:
         """Estimate of the memory a simulation needs [B]: synapses and their tables, states, spike history, arrays here.
@@ -131,7 +136,7 @@ class Graph(Part):
         """Write a graph file (HDF5, with a checksum); it appears whole or not at all.
 
         Raises:
-            OSError: the file cannot be written.
+            OutputError: the file cannot be written.
         """
         from neurosim.graph.store import save_graph
 
@@ -172,6 +177,8 @@ class Graph(Part):
             raise RangeError(f"{where}.source: {p.source!r} never spikes ({source.unit}).")
         target = self._target(where, p.target, p.port)
         p.rule.check(where, source.size, target.size, p.source == p.target)
+        if isinstance(p.rule, DistanceDependent):
+            p.rule.check_positions(where, source.positions, target.positions)
         names = [q.name for q in self.populations]
         if p.delays(self.dt)[0] == 0 and names.index(p.source) >= names.index(p.target):
             raise RangeError(
@@ -218,9 +225,11 @@ class Graph(Part):
             return
         where = f"{type(probe).__name__} {probe.population!r}"
         p = find(where, probe.population, {q.name: q for q in self.populations}, "population")
-        if isinstance(probe, SpikeProbe):
+        if isinstance(probe, (SpikeProbe, RateProbe)):
             if isinstance(p, Population) and not p.spiking:
                 raise RangeError(f"{where}: {p.name!r} never spikes ({p.unit}); probe one of its states {p.state}.")
+            if isinstance(probe, RateProbe) and not p.size:
+                raise RangeError(f"{where}: a rate needs at least one neuron, {p.name!r} has none.")
             return
         states = dict.fromkeys(p.state) if isinstance(p, Population) else {}
         find(f"{where}.state", probe.state, states, f"state of {p.name!r}")

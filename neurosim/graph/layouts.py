@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from neurosim.errors import RangeError, UnsupportedError, check_choice
 from neurosim.graph.base import is_array, number
+from neurosim.graph.distributions import Distribution, LogNormal
 from neurosim.graph.plasticity import RewardSTDP, TsodyksMarkram
-from neurosim.graph.rules import AllToAll, Convolution, Distribution, Explicit, FixedOutDegree, LogNormal, OneToOne
+from neurosim.graph.rules import AllToAll, Convolution, Explicit, FixedOutDegree, OneToOne
 
 if TYPE_CHECKING:
     from neurosim.graph.parts import Projection

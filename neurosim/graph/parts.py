@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from neurosim.errors import RangeError, ShapeError, nearest
 from neurosim.graph.base import LARGEST, Part, is_array, number, real_or_reals, reals, text, whole, wholes
+from neurosim.graph.distributions import Distribution
 from neurosim.graph.layouts import check_layout
 from neurosim.graph.plasticity import PLASTICITIES, Plasticity
-from neurosim.graph.rules import RULES, Convolution, Distribution, Explicit, Rule
+from neurosim.graph.rules import RULES, Convolution, Explicit, Rule
 
 Weight = float | Distribution | NDArray[Any]
 Delay = int | Distribution | NDArray[Any]
@@ -225,6 +226,23 @@ class WeightProbe(Part):
         if self.synapses is not None:
             self.store(synapses=wholes(f"{where}.synapses", self.synapses))
         self.store(every=whole(f"{where}.every", self.every, low=1))
+
+
+@dataclass(frozen=True)
+class RateProbe:
+    """Record the rate of a population: its spikes in bins of ``every`` steps, without keeping them.
+
+    Args:
+        population: its name.
+        every: steps in a bin.
+    """
+
+    population: str
+    every: int
+
+    def __post_init__(self) -> None:
+        where = f"RateProbe {text('RateProbe.population', self.population)!r}"
+        object.__setattr__(self, "every", whole(f"{where}.every", self.every, low=1))
 
 
 def _stimulus(part: PoissonInput | CurrentInput) -> str:

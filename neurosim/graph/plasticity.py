@@ -17,7 +17,7 @@ import numpy as np
 
 from neurosim.errors import RangeError, check_choice, check_seconds
 from neurosim.graph.base import number, text
-from neurosim.graph.rules import Distribution
+from neurosim.graph.distributions import Distribution
 
 PAIRINGS = ("all", "nearest")
 Numbers = tuple[float, ...]

@@ -28,6 +28,7 @@ from neurosim.graph.program import read_program
 from neurosim.kernels.trace import trace
 from neurosim.units import Arctan, Decay, Unit
 
+FARTHEST = 1e6  # m from the origin, of a position
 Parameters = Mapping[str, Any]  # name -> number or array (N,)
 
 
@@ -46,6 +47,7 @@ class Population(Part):
         coefficients: (K, 1) if all neurons share them, or (K, N).
         initial: state to start from, (S, 1) or (S, N).
         dt: time step [s] the coefficients are made for; None if unknown.
+        positions: (N, D) of the neurons [m], in 1 to 3 dimensions; None if it has none.
 
     Raises:
         ShapeError: an array does not fit size and names.
@@ -63,6 +65,7 @@ class Population(Part):
     coefficients: NDArray[Any] = field(repr=False)
     initial: NDArray[Any] = field(repr=False)
     dt: float | None = None
+    positions: NDArray[Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         where = f"Population {text('Population.name', self.name)!r}"
@@ -87,6 +90,7 @@ class Population(Part):
         if self.dt is not None:
             check_seconds(f"{where}.dt", self.dt)
             self.store(dt=float(self.dt))
+        self.store(positions=_positions(where, self.positions, self.size))
 
     @property
     def spiking(self) -> bool:
@@ -102,6 +106,7 @@ class Population(Part):
         dt: float,
         parameters: Parameters | None = None,
         initial: Parameters | None = None,
+        positions: NDArray[Any] | None = None,
     ) -> Population:
         """``size`` neurons of ``unit``.
 
@@ -113,6 +118,7 @@ class Population(Part):
             parameters: fields of the unit to replace, each by a number or by an array (N,) with one per neuron. Those
                 of a wrapped unit are reached by their names. A field that is a `Decay` takes factors per step.
             initial: states to start from instead of the unit's own, each a number or an array (N,).
+            positions: (N, D) [m].
 
         Raises:
             RangeError: an unknown name, a value the unit refuses (the first such neuron is named).
@@ -140,7 +146,7 @@ class Population(Part):
         described = f"{shared!r}; per neuron: {', '.join(arrays)}" if arrays else repr(shared)
         return cls(
             name, size, described, program.text(), tuple(own.ports), tuple(own.state), tuple(own.coeffs),
-            _rows(where, own.coeffs, c), _rows(where, own.state, tuple(start.values())), float(dt),
+            _rows(where, own.coeffs, c), _rows(where, own.state, tuple(start.values())), float(dt), positions,
         )  # fmt: skip
 
 
@@ -153,12 +159,14 @@ class SpikeSource(Part):
         size: number of neurons.
         steps: (K,) int64, never decreasing.
         neurons: (K,) int32, in ``0..size - 1``.
+        positions: (N, D) of the neurons [m], in 1 to 3 dimensions; None if it has none.
     """
 
     name: str
     size: int
     steps: NDArray[Any] = field(repr=False)
     neurons: NDArray[Any] = field(repr=False)
+    positions: NDArray[Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         where = f"SpikeSource {text('SpikeSource.name', self.name)!r}"
@@ -166,6 +174,7 @@ class SpikeSource(Part):
             size=whole(f"{where}.size", self.size),
             steps=wholes(f"{where}.steps", self.steps, high=2**62, dtype=np.int64),
             neurons=wholes(f"{where}.neurons", self.neurons, high=self.size - 1),
+            positions=_positions(where, self.positions, self.size),
         )
         if len(self.steps) != len(self.neurons):
             raise ShapeError(
@@ -187,17 +196,33 @@ class PoissonSource(Part):
         name: of the population.
         size: number of neurons N.
         rate: of each neuron [Hz], or (N,).
+        positions: (N, D) of the neurons [m], in 1 to 3 dimensions; None if it has none.
     """
 
     name: str
     size: int
     rate: float | NDArray[Any]
+    positions: NDArray[Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         where = f"PoissonSource {text('PoissonSource.name', self.name)!r}"
         size = whole(f"{where}.size", self.size)
         self.store(size=size, rate=real_or_reals(f"{where}.rate", self.rate, low=0))
         per_neuron(f"{where}.rate", self.rate, size)
+        self.store(positions=_positions(where, self.positions, size))
+
+
+def _positions(where: str, values: Any, size: int) -> NDArray[Any] | None:
+    if values is None:
+        return None
+    found = reals(f"{where}.positions", values, (2,)).astype(np.float64)
+    if found.shape[0] != size or not 1 <= found.shape[1] <= 3:
+        raise ShapeError(f"{where}.positions: must be ({size}, D) with D = 1, 2 or 3, got {found.shape}.")
+    if len(far := np.argwhere(np.abs(found) > FARTHEST)):
+        raise RangeError(
+            f"{where}.positions[{far[0][0]}]: must be within {FARTHEST:g} m of 0, got {found[far[0][0]].tolist()}."
+        )
+    return frozen(found, np.float64)
 
 
 def _exp(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Which neurons are connected (rules), and how weights and delays are drawn (distributions)."""
+"""Which neurons are connected."""
 
 from __future__ import annotations
 
@@ -10,89 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.errors import RangeError, ShapeError
-from neurosim.graph.base import LARGEST, Part, number, switch, whole, wholes
+from neurosim.errors import RangeError, ShapeError, check_choice
+from neurosim.graph.base import LARGEST, Part, is_array, number, switch, whole, wholes
 
-Draw = tuple[str, float, float, float, float]  # kind, a, b, low, high: the fields of neurosim.kernels.connect.Draw
-
-
-class Distribution:
-    """Base of the distributions of weights, and of delays in seconds. Values outside low..high are clipped to it."""
-
-    kind: ClassVar[str] = ""
-    low: float
-    high: float
-
-    def _scaled(self, factor: float) -> tuple[float, float]:
-        """The two numbers of the law of ``factor`` times this variable."""
-        raise NotImplementedError
-
-    def draw(self) -> Draw:
-        """What the kernels draw from."""
-        return (self.kind, *self._scaled(1.0), self.low, self.high)
-
-    def draw_steps(self, dt: float) -> Draw:
-        """What the kernels draw delays from: in steps of ``dt`` [s]; its bounds, which must be finite, become whole."""
-        return (self.kind, *self._scaled(1 / dt), float(round(self.low / dt)), float(round(self.high / dt)))
-
-    def _bounds(self) -> None:
-        name = type(self).__name__
-        for bound in ("low", "high"):
-            value = getattr(self, bound)
-            infinite = isinstance(value, float) and math.isinf(value) and (value < 0) == (bound == "low")
-            object.__setattr__(self, bound, float(value) if infinite else number(f"{name}.{bound}", value))
-        if self.low > self.high:
-            raise RangeError(f"{name}: low must be <= high, got {self.low!r} and {self.high!r}.")
-
-
-@dataclass(frozen=True)
-class _Bell(Distribution):
-    mean: float
-    sd: float
-    low: float = -math.inf
-    high: float = math.inf
-
-    def __post_init__(self) -> None:
-        name = type(self).__name__
-        object.__setattr__(self, "mean", number(f"{name}.mean", self.mean))
-        object.__setattr__(self, "sd", number(f"{name}.sd", self.sd, low=0))
-        self._bounds()
-
-
-@dataclass(frozen=True)
-class Normal(_Bell):
-    """Normal with ``mean`` and ``sd``, clipped to ``low..high``."""
-
-    kind: ClassVar = "normal"
-
-    def _scaled(self, factor: float) -> tuple[float, float]:
-        return self.mean * factor, self.sd * factor
-
-
-@dataclass(frozen=True)
-class LogNormal(_Bell):
-    """exp of a normal with ``mean`` and ``sd`` (those of the logarithm), clipped to ``low..high``."""
-
-    kind: ClassVar = "lognormal"
-
-    def _scaled(self, factor: float) -> tuple[float, float]:
-        return self.mean + math.log(factor), self.sd
-
-
-@dataclass(frozen=True)
-class Uniform(Distribution):
-    """Uniform between ``low`` and ``high``."""
-
-    low: float
-    high: float
-    kind: ClassVar = "uniform"
-
-    def __post_init__(self) -> None:
-        number("Uniform.low", self.low), number("Uniform.high", self.high)  # infinite bounds clip, but span no range
-        self._bounds()
-
-    def _scaled(self, factor: float) -> tuple[float, float]:
-        return self.low * factor, self.high * factor
+SHORTEST = 1e-12  # m
+SAMPLED = 64  # targets whose synapses are summed to estimate those of all
 
 
 class Rule:
@@ -114,7 +36,7 @@ class Drawn(Rule):
 
     autapses: bool = True
 
-    def numbers(self, same: bool) -> dict[str, float | int | bool]:
+    def numbers(self, same: bool) -> dict[str, Any]:
         """What the kernel needs beside its name ``kind``."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
         return {"autapses": True, "multapses": False, **given, "same": same}
@@ -174,6 +96,86 @@ class Bernoulli(Drawn):
 
     def expected(self, sources: int, targets: int, same: bool) -> float:
         return self.p * self.pairs(sources, targets, same)
+
+
+@dataclass(frozen=True)
+class DistanceDependent(Drawn):
+    """Each pair with probability ``p_max`` k(d), d the distance of their positions [m].
+
+    Args:
+        kernel: "gaussian", k = exp(-d^2 / (2 scale^2)); "exponential", k = exp(-d / scale); "boxcar", k = 1 up to
+            d = scale and 0 beyond.
+        scale: [m], > 0.
+        p_max: probability at distance 0, in 0..1.
+        radius: beyond it no pair is connected [m]; None: no such limit.
+        extent: size of a periodic box along each axis [m], one number per dimension; the distance is then the shortest
+            of those to all images. None: no box.
+        autapses: whether a neuron may connect to itself.
+    """
+
+    kernel: str
+    scale: float
+    p_max: float = 1.0
+    radius: float | None = None
+    extent: tuple[float, ...] | None = None
+    autapses: bool = True
+    kind: ClassVar = "distance"
+
+    def __post_init__(self) -> None:
+        check_choice("DistanceDependent.kernel", self.kernel, ("gaussian", "exponential", "boxcar"))
+        p = number("DistanceDependent.p_max", self.p_max)
+        if not 0 <= p <= 1:
+            raise RangeError(f"DistanceDependent.p_max: must be in 0..1, got {p!r}.")
+        object.__setattr__(self, "p_max", p)
+        object.__setattr__(self, "autapses", switch("DistanceDependent.autapses", self.autapses))
+        object.__setattr__(self, "scale", _length("DistanceDependent.scale", self.scale))
+        if self.radius is not None:
+            object.__setattr__(self, "radius", _length("DistanceDependent.radius", self.radius))
+        if self.extent is not None:
+            if not is_array(self.extent):
+                raise ShapeError(f"DistanceDependent.extent: must be a length per dimension, got {self.extent!r}.")
+            sides = (_length(f"DistanceDependent.extent[{k}]", side) for k, side in enumerate(self.extent))
+            object.__setattr__(self, "extent", tuple(sides))
+
+    def numbers(self, same: bool) -> dict[str, Any]:
+        factor = {"gaussian": -0.5 / self.scale**2, "exponential": -1 / self.scale, "boxcar": 0.0}[self.kernel]
+        reach = min(self.scale if self.kernel == "boxcar" else math.inf, self.radius or math.inf)
+        limit = reach**2 * (1 + 1e-9)  # a distance that is the radius but for rounding is within it
+        given = {"p_max": self.p_max, "factor": factor, "root": self.kernel == "exponential", "limit": limit}
+        return {**given, "autapses": self.autapses, "same": same}
+
+    def check_positions(self, where: str, here: Any, there: Any) -> None:
+        """Raise `NeurosimError` unless source and target have positions of the same number of dimensions."""
+        for side, positions in (("source", here), ("target", there)):
+            if positions is None:
+                raise RangeError(f"{where}.rule: DistanceDependent needs positions, the {side} population has none.")
+        box = () if self.extent is None else (len(self.extent),)
+        if len({here.shape[1], there.shape[1], *box}) > 1:
+            raise ShapeError(
+                f"{where}.rule: positions and extent must have one number of dimensions, got {here.shape[1]} (source), "
+                f"{there.shape[1]} (target){''.join(f', {n} (extent)' for n in box)}."
+            )
+
+    def expected_at(self, here: NDArray[Any], there: NDArray[Any], same: bool) -> float:
+        """Expected number of synapses between positions (N, D) and (M, D), estimated from some of the targets."""
+        law, total = self.numbers(same), 0.0
+        some = np.unique(np.linspace(0, max(len(there) - 1, 0), SAMPLED).astype(int))[: len(there)]
+        for t in some:
+            d = there[t] - here
+            if self.extent is not None:
+                box = np.array(self.extent)
+                d = d - box * np.floor(d / box + 0.5)
+            x = (d * d).sum(1)
+            p = np.where(x <= law["limit"], np.exp(law["factor"] * (np.sqrt(x) if law["root"] else x)), 0.0)
+            total += self.p_max * (p.sum() - (p[t] if same and not self.autapses else 0.0))
+        return float(total * len(there) / max(len(some), 1))
+
+
+def _length(where: str, value: Any) -> float:
+    length = number(where, value)
+    if not length >= SHORTEST:
+        raise RangeError(f"{where}: must be at least {SHORTEST:g} m, got {length!r}.")
+    return length
 
 
 @dataclass(frozen=True)
@@ -374,7 +376,6 @@ def _sizes(where: str, value: Any, count: int, low: int) -> tuple[int, ...]:
     return tuple(whole(f"{where}[{k}]", v, low=low) for k, v in enumerate(value))
 
 
-DISTRIBUTIONS: tuple[type[Distribution], ...] = (Normal, Uniform, LogNormal)
 RULES: tuple[type[Rule], ...] = (
-    AllToAll, OneToOne, Bernoulli, FixedInDegree, FixedOutDegree, FixedTotal, Explicit, Convolution,
+    AllToAll, OneToOne, Bernoulli, DistanceDependent, FixedInDegree, FixedOutDegree, FixedTotal, Explicit, Convolution,
 )  # fmt: skip

@@ -7,13 +7,11 @@ A damaged file is refused before libhdf5, which some damage crashes, sees it. No
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
 import os
 import re
-import uuid
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import FormatError, nearest
+from neurosim.files import replacing, writing
+from neurosim.graph.distributions import DISTRIBUTIONS
 from neurosim.graph.graph import Graph
-from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, SpikeProbe, StateProbe, WeightProbe
+from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, RateProbe, SpikeProbe, StateProbe, WeightProbe
 from neurosim.graph.plasticity import PLASTICITIES
 from neurosim.graph.population import PoissonSource, Population, SpikeSource
-from neurosim.graph.rules import DISTRIBUTIONS, RULES
+from neurosim.graph.rules import RULES
 
 FORMAT, VERSION = "neurosim graph", 1
 MAGIC = f"{FORMAT}\n".encode()
@@ -34,8 +34,8 @@ BLOCK = 512  # bytes before the HDF5 part: the smallest that HDF5 allows
 KINDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
-        Graph, Population, SpikeSource, PoissonSource, Projection, PoissonInput, CurrentInput, SpikeProbe, StateProbe,
-        WeightProbe, *RULES, *DISTRIBUTIONS, *PLASTICITIES,
+        Graph, Population, SpikeSource, PoissonSource, Projection, PoissonInput, CurrentInput, SpikeProbe, RateProbe,
+        StateProbe, WeightProbe, *RULES, *DISTRIBUTIONS, *PLASTICITIES,
     )
 }  # fmt: skip
 DAMAGED = "Restore it from a copy, or make it again."
@@ -45,22 +45,14 @@ def save_graph(graph: Graph, path: str | os.PathLike[str]) -> None:
     """Write ``graph``; whoever reads, also after a crash, sees the old file or the new one."""
     import h5py
 
-    path = Path(path)
     structure, arrays = _content(graph)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        part.touch(exist_ok=False)  # Python's error for a missing folder is clearer than HDF5's
+    with writing(path), replacing(path) as part:
         with h5py.File(part, "w", userblock_size=BLOCK, locking=False) as file:
             file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
             file.create_dataset("graph", data=np.bytes_(structure), track_times=False)
             for name, values in arrays.items():
                 file.create_dataset(name, data=values, track_times=False)
         seal(part)
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
 
 
 def fingerprint(graph: Graph) -> str:
@@ -74,15 +66,13 @@ def fingerprint(graph: Graph) -> str:
 
 
 def seal(path: Path) -> None:
-    """Write the first bytes of a graph file, with the checksum of the rest, and wait until all is on the disk."""
+    """Write the first bytes of a graph file, with the checksum of the rest."""
     with open(path, "r+b") as file:
         file.seek(BLOCK)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = file.tell() - BLOCK
         file.seek(0)
         file.write(_header(size, digest))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def load_graph(path: str | os.PathLike[str]) -> Graph:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from neurosim.kernels import draws
 from neurosim.kernels.draws import ALL, ANY, DISTINCT, SAME, DelayTable, Draw
 from neurosim.kernels.philox import kernel
+from neurosim.kernels.space import near
 
 BATCH = 16384  # synapses at a time, a multiple of 4: the buffers stay in the second-level cache
 MOST_GAPS = 256  # drawn at a time
@@ -186,7 +187,7 @@ def _without(rule: Rule, dropped: NDArray[np.int64], rank: int) -> Batches:
         rank += size
 
 
-def _rule(rule: str, numbers: Mapping[str, float | int | bool], lane: Lane) -> Rule:
+def _rule(rule: str, numbers: Mapping[str, Any], lane: Lane) -> Rule:
     """The generator of a rule's batches, ready to be run as often as needed."""
     if rule == "all_to_all":
         return partial(_degrees, lane, lane.sources - lane.excluded, ALL, True)
@@ -194,6 +195,8 @@ def _rule(rule: str, numbers: Mapping[str, float | int | bool], lane: Lane) -> R
         return partial(_degrees, lane._replace(excluded=0), 1, SAME, True)
     if rule == "bernoulli":
         return partial(_bernoulli, lane, float(numbers["p"]))
+    if rule == "distance":
+        return partial(near, lane, numbers, Batch.new)
     n, multapses = int(numbers["n"]), numbers.get("multapses", True)
     if rule == "fixed_total":
         return partial(_total, lane, n) if multapses else _distinct_total(lane, n)
@@ -298,7 +301,7 @@ def to_rows(made: Made, sources: int, count: int, dtype: Any) -> Rows:
 
 def drawn(
     rule: str,
-    numbers: Mapping[str, float | int | bool],
+    numbers: Mapping[str, Any],
     sources: int,
     targets: int,
     first: int,
@@ -311,8 +314,8 @@ def drawn(
     """Synapses of a projection onto the lane's targets: ``first``, and ``count`` in all.
 
     Args:
-        rule: "all_to_all", "one_to_one", "bernoulli" {p}, "fixed_in_degree" {n}, "fixed_out_degree" {n} or
-            "fixed_total" {n}.
+        rule: "all_to_all", "one_to_one", "bernoulli" {p}, "fixed_in_degree" {n}, "fixed_out_degree" {n},
+            "fixed_total" {n} or "distance" (see `neurosim.kernels.space.near`).
         numbers: of the rule, and `autapses`, `same` (source and target are one population), `multapses`.
         sources: size of the source population.
         targets: size of the target population.

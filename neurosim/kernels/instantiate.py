@@ -22,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 
 from neurosim.errors import NeurosimWarning
+from neurosim.files import replacing
 from neurosim.kernels.codegen import model_source
 from neurosim.kernels.trace import Program
 
@@ -65,7 +66,8 @@ def cached_module(name: str, source: Callable[[], str]) -> ModuleType:
     with _LOCK:
         path = _usable(cache_folder()) / f"{name}.py"
         if not path.exists():
-            _write(path, source())
+            with replacing(path) as part:  # several processes may race: each writes the same text, whole
+                part.write_text(source())
         return _load(name, path)
 
 
@@ -98,13 +100,6 @@ def _usable(folder: Path) -> Path:
             stacklevel=2,
         )
         return other
-
-
-def _write(path: Path, source: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w") as file:
-        file.write(source)
-    os.replace(temporary, path)  # several processes may race: each writes the same text, whole
 
 
 def _load(name: str, path: Path) -> ModuleType:

@@ -41,6 +41,7 @@ class PopulationPlan:
         uniform: all neurons share their coefficients.
         record: keep its spikes.
         traced: states that are recorded, as (index of the state).
+        counted: count its spikes in each step.
     """
 
     kind: str = UNIT
@@ -49,6 +50,7 @@ class PopulationPlan:
     inputs: tuple[InputPlan, ...] = ()
     record: bool = True
     traced: tuple[int, ...] = ()
+    counted: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,11 +113,11 @@ def network_kernel(plan: NetworkPlan) -> ModuleType:
 
     ``run(lane, lanes, first, last, period, barrier, seed, populations, projections, plastic, inputs, scratch)``: steps
     ``first .. last``, meeting the other threads every ``period`` steps. populations: a tuple of
-    ``(n, first, spikes, counts, borders, ids, steps, used, own)`` with own = ``(w, c, acc, flags, words, traces)`` of
-    a unit, ``(steps, neurons, cursor)`` of given spikes, ``(chance, flags, words, stream)`` of a Poisson source;
-    projections: ``(start, target, weight, scale, base, spread)`` where synapses are listed by source, else ``(base,
-    arguments)`` with those of the function that delivers; plastic: of each projection what `PLASTIC` lists; inputs:
-    per population a tuple of numbers; scratch: ``(begin, end, u)``.
+    ``(n, first, spikes, counts, borders, ids, steps, used, tally, own)`` with own = ``(w, c, acc, flags, words,
+    traces)`` of a unit, ``(steps, neurons, cursor)`` of given spikes, ``(chance, flags, words, stream)`` of a Poisson
+    source; projections: ``(start, target, weight, scale, base, spread)`` where synapses are listed by source, else
+    ``(base, arguments)`` with those of the function that delivers; plastic: of each projection what `PLASTIC` lists;
+    inputs: per population a tuple of numbers; scratch: ``(begin, end, u)``.
     """
     updates = [
         instantiate("spike_update", Program.from_text(p.program), plan.dtype, uniform=p.uniform) if p.program else None
@@ -176,7 +178,8 @@ def _unpack(k: int, p: PopulationPlan) -> list[str]:
         POISSON: "chance{k}, flags{k}, words{k}, stream{k}",
     }[p.kind]
     lines = [
-        f"n{k}, first{k}, spikes{k}, counts{k}, borders{k}, ids{k}, steps{k}, used{k}, own{k} = populations[{k}]",
+        f"n{k}, first{k}, spikes{k}, counts{k}, borders{k}, ids{k}, steps{k}, used{k}, tally{k}, own{k} = "
+        f"populations[{k}]",
         f"{own.format(k=k)} = own{k}",
         f"mask{k} = len(counts{k}) - 1",
     ]
@@ -252,6 +255,8 @@ def _step(k: int, p: PopulationPlan) -> list[str]:
     lines.append(f"counts{k}[h, lane] = found")
     if p.record:
         lines.append(f"record(out, found, t, ids{k}, steps{k}, used{k})")
+    if p.counted:
+        lines.append(f"tally{k}[t - first] = found")
     for j, state in enumerate(p.traced):
         lines.append(f"trace(w{k}, {state}, t, traces{k}[{j}])")
     return lines

@@ -191,6 +191,29 @@ def _(x: Tensor, weight: Tensor, c: Tensor, marks: Any, gy: Any, gend: Tensor, k
     return torch.empty_like(x), torch.empty_like(c), torch.empty_like(gend)
 
 
+def _once(run: Any, *inputs: Any) -> Any:
+    """``run(*inputs)``; with ``create_graph=True``, a derivative of its results is an error and not a silent zero."""
+    if not torch.is_grad_enabled():
+        return run(*inputs)
+    # the leaf ties every result to _Once, also where the gradient that comes in is a constant
+    return _Once.apply(torch.empty(0, requires_grad=True), run, *inputs)  # type: ignore[no-untyped-call]
+
+
+class _Once(torch.autograd.Function):
+    """First derivatives that refuse to be differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, leaf: Tensor, run: Any, *inputs: Any) -> Any:
+        return run(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        raise UnsupportedError(
+            "a second derivative through a fused layer was asked for (create_graph=True, then another gradient); "
+            "its kernels have first derivatives only. Differentiate once, or write the layer as a loop in torch."
+        )
+
+
 class _Spiking(torch.autograd.Function):
     """Gradient of ``neurosim::spiking``; an autograd kernel dispatches faster than ``register_autograd``."""
 
@@ -214,7 +237,7 @@ class _Spiking(torch.autograd.Function):
         gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
         learn = ctx.needs_input_grad[1]
         run = _spiking_backward if _direct(x, c, marks, gy, gend) else torch.ops.neurosim.spiking_backward
-        gx, gc, gs = run(x, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn)
+        gx, gc, gs = _once(run, x, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn)
         return gx, gc if learn else None, gs, None, None, None
 
 
@@ -243,7 +266,7 @@ class _Recurrent(torch.autograd.Function):
         gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
         learn = ctx.needs_input_grad[2]
         run = _recurrent_backward if _direct(x, weight, c, marks, gy) else torch.ops.neurosim.recurrent_backward
-        gx, gc, gs = run(x, weight, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn)
+        gx, gc, gs = _once(run, x, weight, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn)
         before = torch.cat([z0.unsqueeze(0), y[:-1]]).flatten(0, 1)
         return gx, gx.flatten(0, 1).t() @ before, gc if learn else None, gs, None, None, None
 

@@ -4,6 +4,7 @@ from neurosim.graph import (
     AllToAll,
     Bernoulli,
     Convolution,
+    DistanceDependent,
     Explicit,
     FixedInDegree,
     FixedOutDegree,
@@ -22,10 +23,11 @@ from neurosim.graph import (
 from neurosim.sim.feeding import feed
 from neurosim.sim.network import Network
 from neurosim.sim.plasticity import Synapses
-from neurosim.sim.simulation import Simulation, Spikes
+from neurosim.sim.recording import Spikes
+from neurosim.sim.simulation import Simulation
 
 __all__ = [
-    "AllToAll", "Bernoulli", "Convolution", "Explicit", "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph",
-    "LogNormal", "Network", "Normal", "OneToOne", "PairSTDP", "RewardSTDP", "Simulation", "Spikes", "Synapses",
-    "TripletSTDP", "TsodyksMarkram", "Uniform", "VogelsSprekeler", "feed",
+    "AllToAll", "Bernoulli", "Convolution", "DistanceDependent", "Explicit", "FixedInDegree", "FixedOutDegree",
+    "FixedTotal", "Graph", "LogNormal", "Network", "Normal", "OneToOne", "PairSTDP", "RewardSTDP", "Simulation",
+    "Spikes", "Synapses", "TripletSTDP", "TsodyksMarkram", "Uniform", "VogelsSprekeler", "feed",
 ]  # fmt: skip

@@ -44,6 +44,7 @@ class Block:
     ids: Array = field(default_factory=lambda: np.empty(0, np.int32))
     steps: Array = field(default_factory=lambda: np.empty(0, np.int64))
     used: Array = field(default_factory=lambda: np.zeros(1, np.int64))
+    tally: Array = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @dataclass
@@ -92,8 +93,9 @@ def same_synapses(graph: Graph, other: Graph, number: int) -> bool:
     ):  # fmt: skip
         return False
     p, q = graph.projections[number], other.projections[number]
-    sizes = [[g.population(name).size for name in (r.source, r.target)] for g, r in ((graph, p), (other, q))]
-    return p == q and p.plasticity is None and sizes[0] == sizes[1]
+    ends = [[g.population(name) for name in (r.source, r.target)] for g, r in ((graph, p), (other, q))]
+    placed = all(a.size == b.size and np.array_equal(a.positions, b.positions) for a, b in zip(*ends, strict=True))
+    return p == q and p.plasticity is None and placed
 
 
 def is_instant(p: Projection) -> bool:
@@ -179,6 +181,11 @@ def input_numbers(graph: Graph, number: int, first: int, n: int) -> tuple[Any, .
         return np.ascontiguousarray(rate[first : first + n] * graph.dt), weight, stream
     smallest, bounds = poisson_bounds(float(rate) * graph.dt)
     return dtype.type(smallest), bounds, weight, stream
+
+
+def probed(p: Population, probe: StateProbe) -> Array:
+    """The neurons of a state probe."""
+    return np.arange(p.size) if probe.neurons is None else probe.neurons
 
 
 def traced(graph: Graph, p: Population) -> list[StateProbe]:

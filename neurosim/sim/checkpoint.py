@@ -6,20 +6,18 @@ was recorded, with the fingerprint of the graph they belong to.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import uuid
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import FormatError, RangeError
-from neurosim.graph import Graph, Plasticity, Population, SpikeSource
+from neurosim.files import replacing, writing
+from neurosim.graph import Graph, Plasticity, Population, RateProbe, SpikeSource
 from neurosim.graph.store import fingerprint
 from neurosim.sim import plasticity
 from neurosim.sim.build import put_rows
@@ -33,20 +31,15 @@ Lanes = list[tuple[Any, ...]]
 
 
 def save(simulation: Simulation, path: str | os.PathLike[str]) -> None:
-    """Write the simulation; the file appears whole or not at all."""
-    path, arrays = Path(path), collect(simulation)
+    """Write the simulation; the file appears whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    arrays = collect(simulation)
     header = {"format": FORMAT, "version": VERSION, "step": simulation.step, "graph": fingerprint(simulation.graph)}
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        with open(part, "xb") as file:
-            np.savez(file, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
+    with writing(path), replacing(path) as part, open(part, "wb") as file:
+        np.savez(file, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
 
 
 def collect(simulation: Simulation) -> Arrays:
@@ -61,6 +54,7 @@ def collect(simulation: Simulation) -> Arrays:
     for k, rule, parts, blocks, cuts in _plastic(simulation):
         kept = plasticity.keep(rule, parts, blocks, cuts)
         found |= {f"plasticity {k} {j}": values for j, values in enumerate(kept)}
+    found |= simulation.rates.arrays()
     return found | {f"trace {k}": np.concatenate(parts) for k, parts in simulation.traces.items()}
 
 
@@ -80,6 +74,7 @@ def put(simulation: Simulation, step: int, arrays: Arrays) -> None:
     for k, rule, parts, blocks, cuts in _plastic(simulation):
         kept = [arrays[f"plasticity {k} {j}"] for j in range(plasticity.KEPT[rule.kind])]
         plasticity.put(rule, parts, blocks, cuts, kept)
+    simulation.rates.put(arrays)
     simulation.traces = {int(n.split()[1]): [values] for n, values in arrays.items() if n.startswith("trace ")}
 
 
@@ -124,4 +119,5 @@ def expected(graph: Graph) -> set[str]:
     for k, q in enumerate(graph.projections):
         if q.plasticity is not None:
             names |= {f"plasticity {k} {j}" for j in range(plasticity.KEPT[q.plasticity.kind])}
+    names |= {f"rate {k}" for k, probe in enumerate(graph.probes) if isinstance(probe, RateProbe)}
     return names | {f"state {k}" for k, p in enumerate(graph.populations) if isinstance(p, Population)}

@@ -42,6 +42,7 @@ def feed(simulation: Simulation, spikes: Mapping[str, tuple[ArrayLike, ArrayLike
     simulation.graph = graph = _with_spikes(simulation.graph, spikes)
     simulation.step, simulation.run_seconds = 0, 0.0
     simulation.recorded, simulation.traces = {name: [] for name in simulation.recorded}, {}
+    simulation.rates.forget()
     for k, (p, history) in enumerate(zip(graph.populations, simulation.history, strict=True)):
         history.counts[:] = 0
         for lane in simulation.lanes:
@@ -64,5 +65,5 @@ def _with_spikes(graph: Graph, spikes: Mapping[str, tuple[ArrayLike, ArrayLike]]
         p = graph.population(name)
         if not isinstance(p, SpikeSource):
             raise RangeError(f"feed: {name!r} must be a SpikeSource, got a {type(p).__name__}.")
-        made[name] = SpikeSource(name, p.size, np.asarray(steps), np.asarray(neurons))
+        made[name] = SpikeSource(name, p.size, np.asarray(steps), np.asarray(neurons), p.positions)
     return replace(graph, populations=tuple(made.get(p.name, p) for p in graph.populations))

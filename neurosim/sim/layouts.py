@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.graph import AllToAll, Convolution, Distribution, Explicit, FixedOutDegree, Graph, Projection
+from neurosim.graph import (
+    AllToAll,
+    Convolution,
+    DistanceDependent,
+    Distribution,
+    Explicit,
+    FixedOutDegree,
+    Graph,
+    Projection,
+)
 from neurosim.graph.layouts import layout_of, scale_of, stored
 from neurosim.graph.rules import Drawn
 from neurosim.sim.build import stream_of
@@ -84,9 +93,13 @@ def _made(graph: Graph, number: int, first: int, count: int) -> Any:
     assert isinstance(rule, Drawn)
     law: Any = Draw(*weight.draw()) if isinstance(weight, Distribution) else weight
     steps: Any = Draw(*delay.draw_steps(graph.dt)) if isinstance(delay, Distribution) else delay
+    source, target, numbers = graph.population(p.source), graph.population(p.target), rule.numbers(p.source == p.target)
+    if isinstance(rule, DistanceDependent):
+        here, there = np.asarray(source.positions), np.asarray(target.positions)
+        numbers |= {"here": here, "there": there, "extent": np.array(rule.extent or [0.0] * here.shape[1])}
     return drawn(
-        rule.kind, rule.numbers(p.source == p.target), graph.population(p.source).size,
-        graph.population(p.target).size, first, count, law, steps, graph.seed, stream_of("projection", number),
+        rule.kind, numbers, source.size, target.size, first, count, law, steps, graph.seed,
+        stream_of("projection", number),
     )  # fmt: skip
 
 

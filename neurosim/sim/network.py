@@ -22,12 +22,14 @@ from neurosim.graph import (
     PoissonSource,
     Population,
     Projection,
+    RateProbe,
     SpikeProbe,
     SpikeSource,
     StateProbe,
     WeightProbe,
 )
-from neurosim.sim.simulation import Simulation, Spikes
+from neurosim.sim.recording import Spikes
+from neurosim.sim.simulation import Simulation
 from neurosim.units import Unit
 
 FARTHEST = 8.0  # standard deviations: beyond, a law of delays is cut (probability 1e-15)
@@ -70,6 +72,7 @@ class Network:
         *,
         name: str | None = None,
         parameters: Mapping[str, ArrayLike] | None = None,
+        positions: ArrayLike | None = None,
         **initial: ArrayLike,
     ) -> str:
         """Add ``n`` neurons.
@@ -78,16 +81,26 @@ class Network:
             unit: their unit, such as ``units.CurrentLIF()``.
             name: default the unit's name and a number.
             parameters: parameters that differ between neurons: name -> (N,).
+            positions: (N, D) [m] with D = 1, 2 or 3, for `DistanceDependent`.
             **initial: initial states: one number or (N,); default the unit's rest.
 
         Returns:
             The population's name, to connect it by.
         """
         name = self._name(name, type(unit).__name__)
-        self._populations.append(Population.of(name, unit, n, self.dt, dict(parameters or {}), initial))
+        where = None if positions is None else np.asarray(positions)
+        self._populations.append(Population.of(name, unit, n, self.dt, dict(parameters or {}), initial, where))
         return name
 
-    def spike_times(self, n: int, times: ArrayLike, neurons: ArrayLike, *, name: str | None = None) -> str:
+    def spike_times(
+        self,
+        n: int,
+        times: ArrayLike,
+        neurons: ArrayLike,
+        *,
+        name: str | None = None,
+        positions: ArrayLike | None = None,
+    ) -> str:
         """Add a source of ``n`` channels that spike at given times [s], each rounded to the nearest step."""
         name = self._name(name, "spike_times")
         t, i = np.asarray(times, np.float64), np.asarray(neurons)
@@ -95,7 +108,8 @@ class Network:
             raise ShapeError(f"Network.spike_times: times and neurons must be (S,) both, got {t.shape} and {i.shape}.")
         steps = np.round(t / self.dt).astype(np.int64)
         order = np.lexsort((i, steps))
-        self._populations.append(SpikeSource(name, n, steps[order], i[order].astype(np.int32)))
+        where = None if positions is None else np.asarray(positions)
+        self._populations.append(SpikeSource(name, n, steps[order], i[order].astype(np.int32), where))
         return name
 
     def events(self, events: Events, *, name: str | None = None) -> str:
@@ -104,10 +118,13 @@ class Network:
         channel = (events.p.astype(np.int64) * height + events.y) * width + events.x
         return self.spike_times(polarities * height * width, events.t * 1e-6, channel, name=self._name(name, "events"))
 
-    def poisson_source(self, n: int, rate: ArrayLike, *, name: str | None = None) -> str:
+    def poisson_source(
+        self, n: int, rate: ArrayLike, *, name: str | None = None, positions: ArrayLike | None = None
+    ) -> str:
         """Add a source of ``n`` channels with Poisson spikes of a rate [Hz], at most one spike per step."""
         name = self._name(name, "poisson_source")
-        self._populations.append(PoissonSource(name, n, _number_or_array(rate)))
+        where = None if positions is None else np.asarray(positions)
+        self._populations.append(PoissonSource(name, n, _number_or_array(rate), where))
         return name
 
     def connect(
@@ -128,8 +145,8 @@ class Network:
         """Connect two populations.
 
         Args:
-            rule: `AllToAll`, `OneToOne`, `Bernoulli`, `FixedInDegree`, `FixedOutDegree`, `FixedTotal`, `Explicit` or
-                `Convolution`.
+            rule: `AllToAll`, `OneToOne`, `Bernoulli`, `FixedInDegree`, `FixedOutDegree`, `FixedTotal`,
+                `DistanceDependent`, `Explicit` or `Convolution`.
             weight: a number, a distribution, or an array: with `Explicit` one per synapse, with `Convolution` a kernel.
             delay: seconds: a number, a distribution, or (with `Explicit`) an array; default one time step.
             port: port of the target's unit; default its first.
@@ -162,10 +179,13 @@ class Network:
         self._stimuli.append(CurrentInput(target, self._port(target, port), _number_or_array(value)))
 
     def probe(self, population: str, what: str = "spikes", *, neurons: ArrayLike | None = None, every: int = 1) -> int:
-        """Record "spikes" or a state by its name (of ``neurons``, default all), every so many steps.
+        """Record "spikes", the "rate" of the population, or a state by its name; of a projection its "weights".
 
-        With the name of a projection: its "weights" (of synapses ``neurons`` in the order of
-        `Simulation.synapses_of`, default all).
+        Args:
+            population: its name; for "weights" the projection's.
+            neurons: of a state: which, default all; of weights: which synapses, in the order of
+                `Simulation.synapses_of`, default all.
+            every: of a state or weights: steps from one sample to the next; of a rate: steps in a bin.
 
         Returns:
             The probe's number, for `Simulation.trace`.
@@ -176,6 +196,10 @@ class Network:
         p = self._population(population, "population")
         if what == "spikes":
             self._probes.append(SpikeProbe(population))
+        elif what == "rate":
+            if neurons is not None:
+                raise RangeError(f"Network.probe.neurons: a rate is that of the whole population, got {neurons!r}.")
+            self._probes.append(RateProbe(population, every))
         else:
             chosen = np.arange(p.size) if neurons is None else np.asarray(neurons)
             self._probes.append(StateProbe(population, what, chosen, every))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.graph import CurrentInput, Graph, PoissonInput, Population, RewardSTDP, SpikeProbe, SpikeSource
+from neurosim.graph import CurrentInput, Graph, PoissonInput, Population, RateProbe, RewardSTDP, SpikeProbe, SpikeSource
 from neurosim.kernels.inputs import poisson_bounds
 from neurosim.kernels.network import POISSON, SPIKE_TIMES, InputPlan, NetworkPlan, PopulationPlan, ProjectionPlan
 from neurosim.sim.build import is_instant, traced
@@ -15,7 +15,6 @@ from neurosim.sim.build import is_instant, traced
 
 def plan_of(graph: Graph, deliver: Sequence[str]) -> NetworkPlan:
     """The plan of a graph; ``deliver`` says of each projection which code delivers its spikes."""
-    recorded = {p.population for p in graph.probes if isinstance(p, SpikeProbe)}
     numbers = {p.name: k for k, p in enumerate(graph.populations)}
     projections = tuple(
         ProjectionPlan(
@@ -29,18 +28,23 @@ def plan_of(graph: Graph, deliver: Sequence[str]) -> NetworkPlan:
         )
         for p, kind in zip(graph.projections, deliver, strict=True)
     )
-    return NetworkPlan(tuple(_population(graph, p, recorded) for p in graph.populations), projections, graph.precision)
+    return NetworkPlan(tuple(_population(graph, p) for p in graph.populations), projections, graph.precision)
 
 
-def _population(graph: Graph, p: Any, recorded: set[str]) -> PopulationPlan:
+def _population(graph: Graph, p: Any) -> PopulationPlan:
+    record, counted = (
+        any(isinstance(probe, kind) and probe.population == p.name for probe in graph.probes)
+        for kind in (SpikeProbe, RateProbe)
+    )
     if not isinstance(p, Population):
         kind = SPIKE_TIMES if isinstance(p, SpikeSource) else POISSON
-        return PopulationPlan(kind, record=p.name in recorded)
+        return PopulationPlan(kind, record=record, counted=counted)
     return PopulationPlan(
         program=p.program,
         uniform=p.coefficients.shape[1] == 1,
         inputs=tuple(_input(graph, given) for given in graph.stimuli if given.target == p.name),
-        record=p.name in recorded,
+        record=record,
+        counted=counted,
         traced=tuple(p.state.index(probe.state) for probe in traced(graph, p)),
     )
 

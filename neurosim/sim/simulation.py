@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from neurosim.sim.build import (
     borders,
     get_rows,
     input_numbers,
+    probed,
     same_synapses,
     source_block,
     traced,
@@ -32,26 +32,11 @@ from neurosim.sim.build import (
 from neurosim.sim.checks import check_finite, check_memory
 from neurosim.sim.layouts import Stored, connect_lane, listed
 from neurosim.sim.plasticity import Synapses
+from neurosim.sim.recording import Rates, Spikes
 
 LARGEST_RECORD = 2**26  # spikes that one call of the time loop may at most produce (memory is touched only when used)
 SPARE = 8  # places behind a list of spikes: rows of bits are delivered so many at a time
 SLICE = 0.1  # s of wall time between looks at the clock, at ctrl-C and at the state
-
-
-@dataclass(frozen=True)
-class Spikes:
-    """Spikes of one population.
-
-    Args:
-        times: (S,) float64 [s], ascending; the spike of step k is at k dt.
-        neurons: (S,) int32, ascending within a step.
-    """
-
-    times: NDArray[np.float64]
-    neurons: NDArray[np.int32]
-
-    def __len__(self) -> int:
-        return len(self.times)
 
 
 class Simulation:
@@ -81,6 +66,7 @@ class Simulation:
             p.population: [] for p in graph.probes if isinstance(p, SpikeProbe)
         }
         self.traces: dict[int, list[NDArray[Any]]] = {}
+        self.rates = Rates(graph)
         self._build(like)
         self.build_seconds, self.run_seconds = time.perf_counter() - started, 0.0
 
@@ -308,7 +294,7 @@ class Simulation:
     def _probes(self, p: Population, first: int, n: int) -> tuple[Any, ...]:
         found = []
         for probe in traced(self.graph, p):
-            mine = np.asarray(probe.neurons)
+            mine = probed(p, probe)
             mine = np.sort(mine[(mine >= first) & (mine < first + n)]) - first
             found.append((mine.astype(np.int64), int(probe.every), None, np.zeros(1, np.int64)))
         return tuple(found)
@@ -333,7 +319,7 @@ class Simulation:
         for worker in workers[1:]:
             worker.join()
         self.step = stop
-        self._gather()
+        self._gather(steps)
         check_finite(self.graph, self.lanes, stop - steps, stop)
 
     def _call(self, lane: int, first: int, last: int, barrier: NDArray[Any]) -> None:
@@ -346,6 +332,8 @@ class Simulation:
             if self.graph.populations[k].name in self.recorded:
                 block.ids = np.empty(block.n * steps, np.int32)
                 block.steps = np.empty(block.n * steps, np.int64)
+            if self.graph.populations[k].name in self.rates.populations:
+                block.tally = np.empty(steps, np.int64)
             block.used[0] = 0
             own = block.own
             if isinstance(self.graph.populations[k], Population):
@@ -353,7 +341,7 @@ class Simulation:
                 block.own = own
             populations.append(
                 (block.n, block.first, history.spikes, history.counts, history.borders, block.ids, block.steps,
-                 block.used, own)
+                 block.used, block.tally, own)
             )  # fmt: skip
         listed_ = tuple(stored.arguments for stored in lane.projections)
         return tuple(populations), listed_, lane.plastic, lane.inputs, lane.scratch
@@ -363,7 +351,7 @@ class Simulation:
         used[0] = 0
         return neurons, every, np.empty((steps // every + 1, len(neurons)), self.graph.precision), used
 
-    def _gather(self) -> None:
+    def _gather(self, done: int) -> None:
         for k, p in enumerate(self.graph.populations):
             blocks = [lane.blocks[k] for lane in self.lanes]
             if p.name in self.recorded:
@@ -371,6 +359,8 @@ class Simulation:
                 neurons = np.concatenate([b.ids[: b.used[0]] for b in blocks])
                 order = np.argsort(steps, kind="stable")  # lanes are in ascending order of neurons
                 self.recorded[p.name].append((steps[order], neurons[order]))
+            if p.name in self.rates.populations:
+                self.rates.add(p.name, self.step - done, np.sum([b.tally for b in blocks], axis=0))
             if isinstance(p, Population):
                 self._gather_traces(p, blocks)
 
@@ -378,16 +368,22 @@ class Simulation:
         for j, probe in enumerate(traced(self.graph, p)):
             parts = [b.own[5][j] for b in blocks]
             sampled = np.concatenate([out[: used[0]] for _, _, out, used in parts], axis=1)
-            order = np.argsort(np.argsort(np.asarray(probe.neurons), kind="stable"), kind="stable")
+            order = np.argsort(np.argsort(probed(p, probe), kind="stable"), kind="stable")
             number = next(n for n, other in enumerate(self.graph.probes) if other is probe)
             self.traces.setdefault(number, []).append(sampled[:, order])
 
     def trace(self, probe: int = 0) -> tuple[NDArray[np.float64], NDArray[Any]]:
-        """Times (T,) [s] and values (T, M) of the probe of states or weights with this number among the graph's."""
+        """Times (T,) [s] and values of the probe with this number among the graph's probes.
+
+        States and weights give (T, M); a rate (T,) [Hz], the mean over the population, of each bin that is full and
+        begins at its time.
+        """
+        if probe in self.rates:
+            return self.rates.rate(probe)
         if probe not in self.traces:
             raise RangeError(
-                f"Simulation.trace: probe {probe!r} is no probe of states or weights that has run; there are "
-                f"{sorted(self.traces)}."
+                f"Simulation.trace: probe {probe!r} is no probe of a state, a rate or weights that has run; there are "
+                f"{sorted({*self.traces, *self.rates})}."
             )
         given = self.graph.probes[probe]
         assert isinstance(given, (StateProbe, WeightProbe))

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from neurosim.errors import FormatError, RangeError
-from neurosim.train.files import read_tensors, tensor_bytes, write_bytes
+from neurosim.files import write_bytes
+from neurosim.train.files import read_tensors, tensor_bytes
 
 FORMAT, VERSION = "neurosim checkpoint", "1"
 NAME = "checkpoint.safetensors"

@@ -1,80 +1,18 @@
-"""Files that appear whole or not at all, and tensors with a checksum."""
+"""Tensors in safetensors files, with a checksum."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from neurosim.errors import FormatError, NeurosimError
+from neurosim.errors import FormatError
 
 HEADER = "neurosim"  # key of our metadata in a safetensors file
-
-
-class OutputError(NeurosimError, OSError):
-    """Results cannot be written: no rights, no space, no such folder."""
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn errors of the operating system into `OutputError` that names ``path``."""
-    try:
-        yield
-    except OutputError:
-        raise
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written: {error.strerror or error}. Check the folder, its rights and free space."
-        ) from error
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder that can be written to, or raise `OutputError`."""
-    with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".{uuid.uuid4().hex}.part"
-        probe.touch()
-        probe.unlink()
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace ``path`` by ``data`` at once: whoever reads, also after a crash, sees the old or the new file.
-
-    Raises:
-        OutputError: it cannot be written; nothing is left behind.
-    """
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    with writing(path):
-        try:
-            with open(part, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file at once; see `write_bytes`."""
-    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def remove_parts(folder: Path) -> None:
-    """Delete what killed processes left half-written."""
-    for part in folder.glob(".*.part"):
-        with contextlib.suppress(OSError):
-            part.unlink()
 
 
 def tensor_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> tuple[bytes, str]:

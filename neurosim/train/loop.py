@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from neurosim import nn as snn
 from neurosim.errors import RangeError
+from neurosim.files import make_folder, remove_parts, write_json
 from neurosim.train.checkpoint import Progress, State, load_checkpoint, save_checkpoint
 from neurosim.train.evaluate import score
-from neurosim.train.files import make_folder, remove_parts, write_json
 from neurosim.train.model import ModelSpec, load_weights, seeded_model
 from neurosim.train.objective import learning_rate, loss_function, optimizer_of, scores
 from neurosim.train.pipeline import Batch, FixedBatches, TrainBatches

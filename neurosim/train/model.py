@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from neurosim import nn as snn
 from neurosim.errors import FormatError, NeurosimError, RangeError, ShapeError
+from neurosim.files import write_bytes, write_json
 from neurosim.nn.spiking import UnitLayer
 from neurosim.train.config import dump, parse
-from neurosim.train.files import read_tensors, tensor_bytes, write_bytes, write_json
+from neurosim.train.files import read_tensors, tensor_bytes
 from neurosim.train.layers import LinearSpec, build_layers, parse_layers
 from neurosim.train.recipe import DataSpec, FramesSpec, Recipe
 

@@ -17,10 +17,10 @@ import torch
 
 import neurosim
 from neurosim.errors import FormatError, RangeError
+from neurosim.files import make_folder, remove_parts, write_bytes, write_json
 from neurosim.kernels.heap import reuse_heap
 from neurosim.train.checkpoint import State
 from neurosim.train.evaluate import Score, score_and_cost
-from neurosim.train.files import make_folder, remove_parts, write_bytes, write_json
 from neurosim.train.loop import Job, train_seed
 from neurosim.train.model import ModelSpec, load_weights, save_model, seeded_model, spec_of
 from neurosim.train.pipeline import FixedBatches, Framing, Samples, TrainBatches, load_samples

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import NeurosimError, RangeError, ShapeError, nearest, require
+from neurosim.files import replacing, writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,16 +45,11 @@ def save(picture: Axes | Figure | Sequence[Axes], path: str | os.PathLike[str]) 
     kind = path.suffix.lower().removeprefix(".")
     if kind not in known:
         raise RangeError(f"save.path: the name must end in one of {known}, got {path.name!r}.{nearest(kind, known)}")
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")  # same folder, so that the rename is atomic
     try:
-        with open(temporary, "xb") as file:
+        with writing(path), replacing(path) as part, open(part, "wb") as file:
             figure.savefig(file, format=kind, dpi=150, bbox_inches="tight", facecolor="white")
-        os.replace(temporary, path)
     except OSError as error:
-        raise PictureError(f"save.path: {path} cannot be written: {error}. Does its folder exist?") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        raise PictureError(f"save.path: {error}") from error.__cause__
     return path
 
 

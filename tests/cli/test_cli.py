@@ -74,3 +74,13 @@ def test_recipe_and_info_print() -> None:
     assert "dvs128_gesture_plif" in runner.invoke(app, ["recipe"]).output
     assert "label_smoothing" in runner.invoke(app, ["recipe", "--fields"]).output
     assert "torch" in runner.invoke(app, ["info"]).output
+
+
+def test_simulate_writes_its_report_or_says_why_it_cannot(tmp_path: Path) -> None:
+    start = ["simulate", "brunel", "--scale", "0.02", "--seconds", "0.05", "--quiet", "--json"]
+    done = runner.invoke(app, [*start, str(tmp_path / "report.json")])
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "report.json").read_text())
+    assert found["neurons"] == 250 and found["spikes"] > 0
+    failed = runner.invoke(app, [*start, str(tmp_path / "missing" / "report.json")])
+    assert failed.exit_code == 2 and "OutputError" in failed.output and "There is no folder" in failed.output

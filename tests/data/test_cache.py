@@ -13,6 +13,7 @@ from neurosim.data.cache import Cache, CacheError
 from neurosim.data.transforms import Compose, FlipX, ToFrames
 from neurosim.errors import RangeError, ShapeError
 from neurosim.events import Events
+from neurosim.files import replacing
 
 STEP = ToFrames(n_bins=4)
 EVENTS = Events(t=[0, 5, 9], x=[1, 2, 3], y=[0, 0, 1], p=[0, 1, 1], sensor_size=(4, 2, 2))
@@ -280,7 +281,9 @@ def test_clear_deletes_entries_and_leftovers_and_nothing_else(tmp_path):
     cache = Cache(tmp_path)
     for i in range(3):
         cache.get(bytes([i]), STEP, lambda: np.zeros(100))
-    leftover = entries(tmp_path)[0].with_suffix(".part")
+    entry = entries(tmp_path)[0]
+    with replacing(entry) as part:
+        leftover = entry.with_name(part.name)
     leftover.write_bytes(b"of a killed process")
     mine = tmp_path / "ab" / "my results.npz"
     mine.parent.mkdir(exist_ok=True)
@@ -288,7 +291,7 @@ def test_clear_deletes_entries_and_leftovers_and_nothing_else(tmp_path):
     size = cache.size()
     assert size.entries == 3 and size.bytes > 2400 and str(size).startswith("3 entries, 0.0 MB")
     assert cache.clear() == 3
-    assert cache.size().entries == 0 and mine.exists() and not leftover.exists()
+    assert cache.size().entries == 0 and mine.exists() and not leftover.exists() and leftover.suffix == ".part"
 
 
 def test_repr_names_the_folder(tmp_path):

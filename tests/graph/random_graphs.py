@@ -22,13 +22,16 @@ def populations(draw):
     if kind == "given":
         n = draw(st.integers(0, 4)) if size else 0
         steps = draw(arrays(st.integers(0, 2**62), n, np.int64).map(np.sort))
-        return g.SpikeSource(name, size, steps, draw(arrays(st.integers(0, max(size - 1, 0)), n, np.int32)))
+        neurons = draw(arrays(st.integers(0, max(size - 1, 0)), n, np.int32))
+        return g.SpikeSource(name, size, steps, neurons, positions=np.ones((size, 2)))
     if kind == "poisson":
-        return g.PoissonSource(name, size, draw(st.floats(0, 1e5) | arrays(st.floats(0, 1e5), size, np.float64)))
+        rate = draw(st.floats(0, 1e5) | arrays(st.floats(0, 1e5), size, np.float64))
+        return g.PoissonSource(name, size, rate, positions=np.zeros((size, 2)))
     unit = draw(st.sampled_from((*ALL, *SIMULATION)))()
     unit = Refractory(unit) if isinstance(unit, LIF) and draw(st.booleans()) else unit
     start = {s: draw(numbers | arrays(numbers, size, np.float64)) for s in unit.state if draw(st.booleans())}
-    return g.Population.of(name, unit, size, DT, initial=start)
+    positions = draw(st.none() | arrays(st.floats(-1e6, 1e6), 2 * size, np.float64).map(lambda v: v.reshape(-1, 2)))
+    return g.Population.of(name, unit, size, DT, initial=start, positions=positions)
 
 
 @st.composite
@@ -52,6 +55,10 @@ def projections(draw, among):
     rule = draw(
         st.sampled_from([g.AllToAll(), g.AllToAll(False), g.Bernoulli(0.3), g.FixedTotal(0), g.Explicit([], [])])
     )
+    if source.positions is not None and target.positions is not None and draw(st.booleans()):
+        extent = draw(st.none() | st.tuples(st.floats(1e-3, 9), st.floats(1e-3, 9)))
+        kernel = draw(st.sampled_from(["gaussian", "exponential", "boxcar"]))
+        rule = g.DistanceDependent(kernel, draw(st.floats(1e-3, 9)), 0.5, draw(st.none() | st.floats(1e-3, 9)), extent)
     if isinstance(rule, g.Explicit):
         n = draw(st.integers(0, 4)) if source.size and target.size else 0
         ends = [draw(arrays(st.integers(0, p.size - 1), n, np.int64)) for p in (source, target)] if n else ([], [])
@@ -77,5 +84,6 @@ def graphs(draw):
     if units and spiking:
         links = draw(st.lists(projections(found), max_size=3, unique_by=lambda p: p.name))
         probes.append(g.SpikeProbe(spiking[0].name))
+        probes += [g.RateProbe(p.name, draw(st.integers(1, 9))) for p in spiking if p.size]
     precision = draw(st.sampled_from(["float32", "float64"]))
     return g.Graph(DT, found, links, stimuli, probes, draw(st.integers(0, 2**64 - 1)), precision)

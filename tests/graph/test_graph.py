@@ -67,7 +67,7 @@ def test_equal_means_equal_in_every_value_and_type():
         (lambda: graph(populations=("cells",)), RangeError, r"populations\[0\]: must be a Population or SpikeSource"),
         (lambda: graph("link"), RangeError, r"projections\[0\]: must be a Projection, got 'link'"),
         (lambda: graph(stimuli=(CELLS,)), RangeError, r"stimuli\[0\]: must be a PoissonInput or CurrentInput"),
-        (lambda: graph(probes=(CELLS,)), RangeError, r"probes\[0\]: must be a SpikeProbe or StateProbe"),
+        (lambda: graph(probes=(CELLS,)), RangeError, r"probes\[0\]: must be a SpikeProbe or RateProbe or StateProbe"),
         (
             lambda: graph(populations=(CELLS, GIVEN, CELLS)),
             RangeError,

@@ -15,7 +15,7 @@ from networks import DT
 from random_graphs import graphs
 
 from neurosim import graph as g
-from neurosim.errors import FormatError, RangeError
+from neurosim.errors import FormatError, OutputError, RangeError
 from neurosim.graph import store
 from neurosim.units import LIF, Izhikevich
 
@@ -74,14 +74,14 @@ def test_a_loaded_graph_equals_the_saved_one(tmp_path, graph):
 
 
 def test_every_rule_and_distribution_survives(tmp_path):
-    cells = g.Population.of("cells", Izhikevich(), 4, DT)
+    cells = g.Population.of("cells", Izhikevich(), 4, DT, positions=np.eye(4, 2))
     rules = [
         g.AllToAll(False), g.OneToOne(), g.Bernoulli(0.25, False), g.FixedInDegree(2, False, False),
         g.FixedOutDegree(3, multapses=False), g.FixedTotal(5, autapses=False), g.Explicit([3, 0], [0, 3]),
-        g.Convolution((1, 2, 2), 1, (3, 3), padding=(1, 1)),
+        g.Convolution((1, 2, 2), 1, (3, 3), padding=(1, 1)), g.DistanceDependent("gaussian", 0.5, extent=(1.0, 2.0)),
     ]  # fmt: skip
     weights = [1.0, g.Normal(0, 1), g.Uniform(-1, 1), g.LogNormal(0, 1, high=9), g.Normal(1, 0, low=-1), -2.0, [1.5, 2]]
-    weights.append(np.arange(9.0).reshape(1, 1, 3, 3))
+    weights += [np.arange(9.0).reshape(1, 1, 3, 3), 1.0]
     kept = {6: {"weight_type": "int8", "scale": 0.5}, 4: {"layout": "csr", "weight_type": "float16"}}
     links = [
         g.Projection(f"{k}", "cells", "cells", "x", rule, weight, 1, **kept.get(k, {}))
@@ -136,7 +136,7 @@ def test_saving_replaces_the_file_at_once_or_not_at_all(saved, monkeypatch):
 
 
 def test_saving_into_a_folder_that_is_missing_says_so(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OutputError, match=r"a\.graph: cannot be written: No such file.*There is no folder"):
         small_graph().save(tmp_path / "missing" / "a.graph")
 
 

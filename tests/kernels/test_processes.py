@@ -228,4 +228,4 @@ def test_two_processes_may_race_on_a_cold_cache(tmp_path):
         assert process.returncode == 0, err.decode()
         assert out.split()[0] == b"28"
     assert len(list((tmp_path / "cold" / "kernels").glob("*.py"))) == 1
-    assert not list((tmp_path / "cold" / "kernels").glob("*.tmp"))
+    assert not list((tmp_path / "cold" / "kernels").glob(".*.part"))

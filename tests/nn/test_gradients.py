@@ -1,9 +1,13 @@
 """Gradients through networks: finite differences and a network written out in torch."""
 
+import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from neurosim import nn, units
+from neurosim.errors import UnsupportedError
 from neurosim.kernels.reference import reference
+from neurosim.nn import ops
 from neurosim.testing import Spike
 
 
@@ -66,3 +70,51 @@ def test_nothing_is_kept_when_no_gradient_is_needed():
     assert layer.chunk(x.requires_grad_()) > 0
     with torch.no_grad():
         assert layer.chunk(x) == 0
+
+
+LAYERS = {
+    "spikes": lambda: nn.Spiking(units.LIF()),
+    "membrane": lambda: nn.Spiking(units.LIF(), output="v"),
+    "learned": lambda: nn.Spiking(units.LIF(), learn=("tau_mem",), shape=(4,)),
+    "recurrent": lambda: nn.Recurrent(units.LIF(), 4),
+}
+LOSSES = {"linear": torch.sum, "square": lambda y: y.square().sum()}  # a linear loss has a constant gradient
+
+
+@pytest.fixture(params=["direct", "dispatcher"])
+def path(request, monkeypatch):
+    if request.param == "dispatcher":
+        monkeypatch.setattr(ops, "_direct", lambda *tensors: False)
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
+def test_a_second_derivative_is_an_error_and_not_zero(make, loss, path):
+    layer, x = make(), torch.rand(40, 2, 4, requires_grad=True)
+    parameters = list(layer.parameters())
+    wanted = torch.autograd.grad(loss(layer(x)[0]), [x, *parameters])
+    first = torch.autograd.grad(loss(layer(x)[0]), [x, *parameters], create_graph=True)
+    for a, b in zip(first, wanted, strict=True):
+        assert torch.equal(a, b)
+        with pytest.raises(UnsupportedError, match="second derivative"):  # hidden beside another term of a loss
+            (a.square().sum() + x.square().sum()).backward(retain_graph=True)
+
+
+@pytest.mark.parametrize("make", [LAYERS["spikes"], LAYERS["recurrent"]], ids=["spikes", "recurrent"])
+def test_a_second_derivative_with_respect_to_the_state_is_an_error(make, path):
+    layer = make()
+    _, state = layer(torch.rand(3, 2, 4))
+    state = {name: s.detach().requires_grad_() for name, s in state.items()}
+    y, _ = layer(torch.rand(40, 2, 4), state)
+    (first,) = torch.autograd.grad(y.sum(), state["v"], create_graph=True)
+    with pytest.raises(UnsupportedError, match="second derivative"):
+        first.sum().backward()
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_recomputing_a_layer_is_no_second_derivative(reentrant, path):
+    layer, x = nn.Spiking(units.LIF()), torch.rand(40, 2, 4, requires_grad=True)
+    (want,) = torch.autograd.grad(layer(x)[0].square().sum(), x)
+    y, _ = checkpoint(layer, x, use_reentrant=reentrant)
+    y.square().sum().backward()
+    assert torch.equal(x.grad, want)

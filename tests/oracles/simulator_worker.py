@@ -109,7 +109,34 @@ def nest_single_cells(given: Arrays) -> Arrays:
     return {**nest_spikes(recorder, cells[0].global_id, dt), "v": v}
 
 
-JOBS = {"brian2_cuba": brian2_cuba, "nest_cuba": nest_cuba, "nest_single_cells": nest_single_cells}
+def nest_brunel(given: Arrays) -> Arrays:
+    """Brunel's network of iaf_psc_delta with random synapses of NEST's own, started from uniform v; weights in mV."""
+    nest, exc, inh = nest_kernel(given), int(given["exc"]), int(given["inh"])
+    nest.set(rng_seed=int(given["seed"]))
+    names = {"tau_m": "tau_mem", "V_th": "v_threshold", "V_reset": "v_reset", "t_ref": "refractory"}
+    cells = nest.Create(
+        "iaf_psc_delta",
+        exc + inh,
+        {"C_m": 1.0, "E_L": 0.0} | {nests: float(given[ours]) for nests, ours in names.items()},
+    )
+    cells.V_m = nest.random.uniform(0.0, float(given["v_threshold"]))
+    noise = nest.Create("poisson_generator", params={"rate": float(given["rate"])})
+    nest.Connect(noise, cells, syn_spec={"weight": float(given["w_exc"]), "delay": float(given["delay"])})
+    for sources, sign in ((cells[:exc], "exc"), (cells[exc:], "inh")):
+        rule = {"rule": "fixed_indegree", "indegree": int(given[f"k_{sign}"])}
+        nest.Connect(
+            sources, cells, rule, syn_spec={"weight": float(given[f"w_{sign}"]), "delay": float(given["delay"])}
+        )
+    recorder = nest.Create("spike_recorder")
+    nest.Connect(cells, recorder)
+    nest.Simulate(float(given["time"]))
+    return nest_spikes(recorder, cells[0].global_id, float(given["dt"]))
+
+
+JOBS = {
+    "brian2_cuba": brian2_cuba, "nest_brunel": nest_brunel, "nest_cuba": nest_cuba,
+    "nest_single_cells": nest_single_cells,
+}  # fmt: skip
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from neurosim import sim, units
-from neurosim.errors import FormatError, RangeError
+from neurosim.errors import FormatError, OutputError, RangeError
 from neurosim.sim.networks import brunel
 
 SECONDS = 0.12
@@ -29,6 +29,7 @@ def net(seed=3):
     for p in (cells, source, noise):
         net.probe(p)
     net.probe(cells, "v", neurons=[250, 3], every=7)
+    net.probe(cells, "rate", every=9)
     return net
 
 
@@ -39,7 +40,8 @@ def same(a, b):
         np.testing.assert_array_equal(x.neurons, y.neurons)
     for name, values in a.state("cells").items():
         np.testing.assert_array_equal(values, b.state("cells")[name])
-    np.testing.assert_array_equal(a.trace(3)[1], b.trace(3)[1])
+    for probe in (3, 4):
+        np.testing.assert_array_equal(a.trace(probe)[1], b.trace(probe)[1])
 
 
 @pytest.mark.parametrize("threads", [(1, 1), (1, 3), (2, 1)])
@@ -70,9 +72,18 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
         sim.Simulation.restore(net().graph(), path)
 
 
+@pytest.mark.parametrize("name", ["state 0", "past steps 1", "rate 4"])
+def test_a_checkpoint_that_lacks_an_array_is_refused(tmp_path, name):
+    net().run(0.001).save(tmp_path / "c.npz")
+    with np.load(tmp_path / "c.npz") as file:
+        np.savez(tmp_path / "less.npz", **{n: file[n] for n in file.files if n != name})
+    with pytest.raises(FormatError, match=rf"lacks \['{name}'\]"):
+        sim.Simulation.restore(net().graph(), tmp_path / "less.npz")
+
+
 def test_nothing_is_left_of_a_checkpoint_that_cannot_be_written(tmp_path):
     simulation = net().run(0.001)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OutputError, match="There is no folder"):
         simulation.save(tmp_path / "no" / "c.npz")
     assert not list(tmp_path.iterdir())
 

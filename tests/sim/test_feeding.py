@@ -18,6 +18,7 @@ def build(steps, neurons, threads=1):
     net.current(cells, 0.01)
     net.probe(cells)
     net.probe(cells, "v", neurons=[1, 140])
+    net.probe(cells, "rate", every=7)
     return net.build(threads)
 
 
@@ -32,7 +33,8 @@ def test_fed_again_it_does_what_a_new_simulation_does(threads):
     assert len(wanted.spikes("cells")) > 100
     np.testing.assert_array_equal(simulation.spikes("cells").times, wanted.spikes("cells").times)
     np.testing.assert_array_equal(simulation.spikes("cells").neurons, wanted.spikes("cells").neurons)
-    np.testing.assert_array_equal(simulation.trace(1)[1], wanted.trace(1)[1])
+    for probe in (1, 2):
+        np.testing.assert_array_equal(simulation.trace(probe)[1], wanted.trace(probe)[1])
     assert simulation.step == 50 and simulation.graph.population("given").steps.tolist() == second.tolist()
 
 

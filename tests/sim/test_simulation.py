@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_reference import simulate
 
+from neurosim import graph as g
 from neurosim import sim, units
 from neurosim.errors import RangeError
 
@@ -155,6 +156,13 @@ def test_states_are_recorded_of_the_neurons_asked_for_in_their_order():
     decay = np.exp(-DT / 20e-3)
     np.testing.assert_allclose(times, np.arange(0, 9, 2) * DT)
     np.testing.assert_allclose(values, decay ** (1 + np.arange(0, 9, 2))[:, None] * np.array([150.0, 3.0, 70.0]))
+
+
+def test_a_state_probe_that_names_no_neurons_records_all_of_them():
+    cells = g.Population.of("cells", units.LIF(v_threshold=1e9), 200, DT, initial={"v": np.arange(200.0)})
+    graph = g.Graph(DT, (cells,), probes=(g.StateProbe("cells", "v"),), precision="float64")
+    _, values = sim.Simulation(graph, threads=3).run(2 * DT).trace(0)
+    np.testing.assert_allclose(values, np.exp(-DT / 20e-3) ** np.array([[1], [2]]) * np.arange(200.0))
 
 
 def test_a_state_beyond_all_numbers_stops_with_population_neuron_and_time():

@@ -16,8 +16,8 @@ import pytest
 import torch
 from train.conftest import tiny_recipe, tiny_table
 
-from neurosim.errors import FormatError, NeurosimWarning, RangeError
-from neurosim.train import OutputError, load_model, recipe_from, train
+from neurosim.errors import FormatError, NeurosimWarning, OutputError, RangeError
+from neurosim.train import load_model, recipe_from, train
 from neurosim.train.checkpoint import NAME
 from neurosim.train.files import read_tensors
 
@@ -234,7 +234,7 @@ def test_unwritable_output(bars: Path, tmp_path: Path) -> None:
 
 
 def test_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from neurosim.train.files import write_bytes
+    from neurosim.files import write_bytes
 
     target = tmp_path / "model.safetensors"
     write_bytes(target, b"old")

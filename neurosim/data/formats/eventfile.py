@@ -12,8 +12,6 @@ the HDF5 library. Writing is atomic: readers see the old file or the new one, ne
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,6 +21,7 @@ from neurosim.data.formats import _h5
 from neurosim.data.formats._common import CUT_SHORT, Path, Size, check_sensor, fail, to_events
 from neurosim.errors import FormatError, RangeError, ShapeError
 from neurosim.events import Events
+from neurosim.files import replacing
 
 FORMAT = "neurosim-events"
 VERSION = 1
@@ -106,23 +105,15 @@ def write_events(
 
     Raises:
         ShapeError: a recording of another sensor, or not as many labels as recordings.
+        OutputError: no such folder, no rights or no space.
         RangeError: no recordings and no ``sensor_size``; labels that are neither integers nor text.
     """
     each = iter([recordings] if isinstance(recordings, Events) else recordings)
-    target = os.path.abspath(os.fspath(path))
-    handle, temporary = tempfile.mkstemp(suffix=".tmp", prefix=os.path.basename(target), dir=os.path.dirname(target))
-    os.close(handle)
-    try:
-        _write(temporary, each, None if labels is None else list(labels), sensor_size)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with replacing(path) as part:
+        _write(part, each, None if labels is None else list(labels), sensor_size)
 
 
-def _write(path: str, recordings: Iterable[Events], labels: list[Any] | None, sensor_size: Size | None) -> None:
+def _write(path: Path, recordings: Iterable[Events], labels: list[Any] | None, sensor_size: Size | None) -> None:
     import h5py
 
     size = None if sensor_size is None else check_sensor("write_events", sensor_size)
