@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from neurosim import graph as g
 from neurosim import sim, units
 from neurosim.errors import RangeError
+from neurosim.sim.checkpoint import collect
 from neurosim.sim.recording import Rates
 
 DT = 1e-3
@@ -57,7 +58,7 @@ def test_no_spike_is_kept_for_a_rate():
     for numbers in probes.values():
         for number in numbers:
             np.testing.assert_array_equal(simulation.trace(number)[1], whole.trace(number)[1])
-    assert simulation.spike_counts() == {} and simulation.arrays().keys().isdisjoint(
+    assert simulation.spike_counts() == {} and collect(simulation).keys().isdisjoint(
         f"spike steps {k}" for k in range(3)
     )
     with pytest.raises(RangeError, match="no spike probe on 'cells'"):
