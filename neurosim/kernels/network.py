@@ -54,6 +54,7 @@ class ProjectionPlan:
     """Numbers of the source and target population and of the port; whether all synapses have one weight.
 
     ``instant``: spikes arrive in the step they are fired in; the source must then come before the target.
+    ``runs``: its synapses are given as runs, see `neurosim.kernels.runs`.
     """
 
     source: int
@@ -61,6 +62,7 @@ class ProjectionPlan:
     port: int
     shared: bool
     instant: bool = False
+    runs: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ from neurosim.kernels.deliver import arriving, collect, deliver_each, deliver_sh
 from neurosim.kernels.denormals import flush_denormals, restore_denormals
 from neurosim.kernels.inputs import TILE, add_current, flag_poisson, given_spikes, poisson_each, poisson_many
 from neurosim.kernels.philox import fill_uniform
+from neurosim.kernels.runs import deliver_runs
 '''
 
 
@@ -114,7 +117,7 @@ def _libraries() -> str:
     import numba
 
     folder = Path(__file__).parent
-    used = ("barrier", "codegen", "deliver", "denormals", "inputs", "philox")
+    used = ("barrier", "codegen", "deliver", "denormals", "inputs", "philox", "runs")
     return str(numba.__version__) + "".join((folder / f"{name}.py").read_text() for name in used)
 
 
@@ -168,9 +171,10 @@ def _unpack(k: int, p: PopulationPlan) -> list[str]:
 
 def _deliver(k: int, p: ProjectionPlan) -> list[str]:
     s = p.source
+    layout = "runs" if p.runs else "shared" if p.shared else "each"
     return [
         f"runs = arriving(spikes{s}, counts{s}, borders{s}, t, start{k}, base{k}, spread{k}, begin, end)",
-        f"deliver_{'shared' if p.shared else 'each'}(acc{p.target}[{p.port}], begin, end, runs, target{k}, weight{k})",
+        f"deliver_{layout}(acc{p.target}[{p.port}], begin, end, runs, target{k}, weight{k})",
     ]
 
 

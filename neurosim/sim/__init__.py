@@ -14,10 +14,13 @@ from neurosim.graph import (
     Uniform,
 )
 from neurosim.sim.feeding import feed
+from neurosim.sim.latency import StreamReport
 from neurosim.sim.network import Network
 from neurosim.sim.simulation import Simulation, Spikes
+from neurosim.sim.stream import Channels, Output, Stream
 
 __all__ = [
-    "AllToAll", "Bernoulli", "Explicit", "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph", "LogNormal",
-    "Network", "Normal", "OneToOne", "Simulation", "Spikes", "Uniform", "feed",
+    "AllToAll", "Bernoulli", "Channels", "Explicit", "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph",
+    "LogNormal", "Network", "Normal", "OneToOne", "Output", "Simulation", "Spikes", "Stream", "StreamReport", "Uniform",
+    "feed",
 ]  # fmt: skip
