@@ -19,13 +19,16 @@ LARGEST = 2**31 - 1
 Array = NDArray[Any]
 
 
-def as_runs(start: Array, target: Array, weight: Array) -> tuple[Array, Array, Array] | None:
+def as_runs(
+    start: Array, target: Array, weight: Array, shortest: float = SHORTEST
+) -> tuple[Array, Array, Array] | None:
     """Rows of synapses as rows of runs, or None where the runs are short.
 
     Args:
         start: (R + 1,) row r holds the synapses ``start[r] .. start[r + 1]``.
         target: (S,) of each synapse.
         weight: (S,), or (1,) for all.
+        shortest: mean length below which there are none.
 
     Returns:
         start (R + 1,) of rows of runs, int64; runs (Q, 3) int32: first target, length, place of its weights; weights.
@@ -37,7 +40,7 @@ def as_runs(start: Array, target: Array, weight: Array) -> tuple[Array, Array, A
     breaks[1:] = np.diff(target.astype(np.int64)) != 1
     breaks[start[:-1][np.diff(start) > 0]] = True
     begin = np.flatnonzero(breaks)
-    if synapses < SHORTEST * len(begin):
+    if synapses < shortest * len(begin):
         return None
     length = np.diff(begin, append=synapses)
     place, kept = np.empty(len(begin), np.int64), []

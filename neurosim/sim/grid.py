@@ -51,6 +51,7 @@ class GridEngine:
         self.degrees = self._degrees(rows)
         self._allocate(capacity)
         self._bind()
+        self._run(0)  # compiles, so that the first event need not wait for it
 
     @property
     def step(self) -> int:
@@ -89,19 +90,19 @@ class GridEngine:
         self.bins[used : used + len(bins)], self.channels[used : used + len(bins)] = bins, channels
         self.waiting[1] += len(bins)
 
-    def advance(self, last: int) -> tuple[Array, Array, Array, int, int]:
+    def advance(self, last: int) -> tuple[Array, Array, Array, Array, int, int]:
         """Run up to step ``last``.
 
         Returns:
-            Steps and neurons of the output's spikes, its values (steps, N) or (steps, 0), how many events went in, and
-            how many synapses their spikes and those of all neurons reached.
+            Steps and neurons of the output's spikes; steps of its values, and they, (steps, N) or (steps, 0); how many
+            events went in, and how many synapses their spikes and those of all neurons reached.
         """
         if last <= self.step:
-            return (*self.nothing, 0, 0)
+            return (*self.nothing[:2], self.nothing[0], self.nothing[2], 0, 0)
         steps: list[Array] = []
         neurons: list[Array] = []
         values: list[Array] = []
-        before, synapses = int(self.waiting[0]), 0
+        first, before, synapses = self.step, int(self.waiting[0]), 0
         while self.step < last:
             stop = min(last, self.step + CHUNK)
             found = self._run(stop)
@@ -110,7 +111,8 @@ class GridEngine:
             synapses += found[3]
         self._check_finite()
         taken = int(self.waiting[0]) - before
-        return np.concatenate(steps), np.concatenate(neurons), np.concatenate(values), taken, synapses
+        done = np.arange(first, last)
+        return np.concatenate(steps), np.concatenate(neurons), done, np.concatenate(values), taken, synapses
 
     def _run(self, stop: int) -> tuple[Array, Array, Array, int]:
         from neurosim.kernels.streaming import outputs, take_steps, tally

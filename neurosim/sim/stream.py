@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from neurosim.errors import BackPressureError, RangeError, ShapeError
 from neurosim.events import Events
 from neurosim.graph import Graph, Population, SpikeSource
-from neurosim.graph.base import whole
+from neurosim.graph.base import switch, whole
+from neurosim.sim.eventwise import EventEngine
 from neurosim.sim.grid import GridEngine
 from neurosim.sim.latency import Latencies, StreamReport
 
@@ -72,8 +73,10 @@ class Output:
     Args:
         t: (S,) int64 [us], spikes of the output population; on a grid the start of their step.
         neurons: (S,) int32, ascending within a step.
-        value_t: (T,) int64 [us], start of each step that was completed; without a grid, the end of the call.
-        values: (T, N) state of an output population that never spikes; (T, 0) of one that does.
+        value_t: (T,) int64 [us], start of each completed step; without a grid, the last microsecond of the call.
+        values: (T, N) state of an output population that never spikes; (T, 0) of one that does. Without a grid, an
+            output that forgets within a step (the last linear layer of a lowered model) gives the sum of its input
+            since the call before.
     """
 
     t: NDArray[np.int64]
@@ -95,6 +98,10 @@ class Stream:
     Args:
         graph: its last population is the output.
         channels: where events go; default: the events have sensor size (channels, 1, 1).
+        grid: True: on the time grid of the graph, as the model was trained. False: event by event at microseconds,
+            for populations of IF, LIF and LI: an event acts when it is pushed, membranes decay in closed form between
+            events, delays and constant currents keep their length and their effect. Events of one microsecond act one
+            after the other; a neuron that stays above threshold fires again a microsecond later.
         source: name of the `SpikeSource` that is fed; default the only one.
         start_us: where the first step begins [us].
         step_us: length of a step [us], a whole number or a fraction; default the graph's dt.
@@ -103,6 +110,7 @@ class Stream:
 
     Raises:
         RangeError: no source or several, a source with spikes of its own, channels that do not fit it.
+        UnsupportedError: without a grid: a unit without closed form, noise, or input that changes from step to step.
 
     Example:
         >>> from neurosim import sim, units
@@ -122,6 +130,7 @@ class Stream:
         graph: Graph,
         channels: Channels | None = None,
         *,
+        grid: bool = True,
         source: str | None = None,
         start_us: int = 0,
         step_us: int | Fraction | None = None,
@@ -146,7 +155,15 @@ class Stream:
         self.step_us = _step(graph.dt, step_us)
         self.buffer = whole("Stream.buffer", buffer, low=1)
         limit = 2**31 - 1 if most is None else whole("Stream.most", most, low=1)
-        self._engine = GridEngine(graph, fed.name, self.buffer, limit)
+        self.grid = switch("Stream.grid", grid)
+        self._engine: GridEngine | EventEngine
+        if self.grid:
+            self._engine = GridEngine(graph, fed.name, self.buffer, limit)
+        else:
+            for name, value in (("most", most), ("step_us", step_us)):
+                if value is not None:
+                    raise RangeError(f"Stream.{name}: belongs to the grid, must be None without one, got {value!r}.")
+            self.step_us, self._engine = Fraction(1), EventEngine(graph, fed.name, self.buffer)
         self._begin()
 
     def reset(self) -> None:
@@ -178,8 +195,9 @@ class Stream:
                 "taken. Push fewer at a time; if one step alone holds more, make a Stream with a larger buffer."
             )
         self._engine.put(bins, self.channels.of(events))
+        output = self._run(started, last if self.grid else last + 1)
         self.now = int(events.t[-1])
-        return self._run(started, last)
+        return output
 
     def advance_to(self, t_us: int) -> Output:
         """Give out all steps that end until ``t_us`` [us]: no event will come before."""
@@ -189,8 +207,9 @@ class Stream:
             raise RangeError(f"Stream.advance_to: must not go back, got {t_us} us after {self.now} us.")
         last = int(self._bins(np.array([t_us]))[0])
         self._check_distance("advance_to", last)
+        output = self._run(started, last)
         self.now = t_us
-        return self._run(started, last)
+        return output
 
     def flush(self) -> Output:
         """Give out the step that events wait in; later events must come after it."""
@@ -213,9 +232,8 @@ class Stream:
         self._events = self._spikes = self._synapses = 0
 
     def _run(self, started: float, last: int) -> Output:
-        first = self._engine.step
-        steps, neurons, values, events, synapses = self._engine.advance(last)
-        output = Output(self._edges(steps), neurons, self._edges(np.arange(first, max(first, last))), values)
+        steps, neurons, done, values, events, synapses = self._engine.advance(last)
+        output = Output(self._edges(steps), neurons, self._edges(done), values)
         elapsed = time.perf_counter() - started
         self._latencies.add(elapsed, events)
         self._seconds += elapsed
@@ -243,7 +261,7 @@ class Stream:
 
     def _check_distance(self, where: str, last: int) -> None:
         done = self._engine.step
-        if last - done > FARTHEST:
+        if self.grid and last - done > FARTHEST:
             raise BackPressureError(
                 f"Stream.{where}: {last - done} steps lie between the last one done and this time, one call takes "
                 f"{FARTHEST}; nothing was done. Go there in parts: advance_to({self._edge(done + FARTHEST)})."
