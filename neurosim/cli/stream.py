@@ -59,7 +59,7 @@ def verify(model: Path, data: Path | None, split: str | None) -> dict[str, Any]:
     import torch
 
     from neurosim.nn.lowering import evaluation_form
-    from neurosim.testing import verify_equal
+    from neurosim.nn.lowering.equality import verify_equal
     from neurosim.train.model import load_model
     from neurosim.train.pipeline import Framing, load_samples
     from neurosim.train.sets import open_other

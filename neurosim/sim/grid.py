@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -134,10 +135,16 @@ class GridEngine:
     def _allocate(self, capacity: int) -> None:
         """Everything whose size is known once and for all: a stream that runs for days needs no more memory."""
         from neurosim.kernels.barrier import new_barrier
+        from neurosim.kernels.codegen import BLOCK
 
         lane, graph = self.simulation._lanes[0], self.simulation.graph
         size = graph.populations[self.number].size
         self.start = [b.own[0].copy() for b in lane.blocks]
+        self.watched = [
+            (block, p, block.own[0][:, : len(p.state) * BLOCK])
+            for block, p in zip(lane.blocks, graph.populations, strict=True)
+            if isinstance(p, Population)
+        ]
         self.waiting = np.zeros(2, np.int64)  # first buffered event that waits, and their end
         self.bins, self.channels = np.empty(capacity, np.int64), np.empty(capacity, np.int32)
         self.given = (np.empty(capacity + 1, np.int64), np.empty(capacity + 1, np.int32), np.zeros(1, np.int64))
@@ -192,10 +199,8 @@ class GridEngine:
         return found
 
     def _check_finite(self) -> None:
-        from neurosim.kernels.codegen import BLOCK
-
-        for block, p in zip(self.simulation._lanes[0].blocks, self.simulation.graph.populations, strict=True):
-            if not isinstance(p, Population) or np.isfinite(block.own[0][:, : len(p.state) * BLOCK].sum()):
+        for block, p, states in self.watched:
+            if math.isfinite(float(states.sum())):
                 continue
             rows = get_rows(block, len(p.state))
             for state, neuron in np.argwhere(~np.isfinite(rows)):

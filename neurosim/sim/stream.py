@@ -164,6 +164,7 @@ class Stream:
                 if value is not None:
                     raise RangeError(f"Stream.{name}: belongs to the grid, must be None without one, got {value!r}.")
             self.step_us, self._engine = Fraction(1), EventEngine(graph, fed.name, self.buffer)
+        self._numerator, self._denominator = self.step_us.numerator, self.step_us.denominator
         self._begin()
 
     def reset(self) -> None:
@@ -233,7 +234,9 @@ class Stream:
 
     def _run(self, started: float, last: int) -> Output:
         steps, neurons, done, values, events, synapses = self._engine.advance(last)
-        output = Output(self._edges(steps), neurons, self._edges(done), values)
+        if len(steps) or len(done):
+            steps, done = self._edges(steps), self._edges(done)
+        output = Output(steps, neurons, done, values)
         elapsed = time.perf_counter() - started
         self._latencies.add(elapsed, events)
         self._seconds += elapsed
@@ -256,7 +259,7 @@ class Stream:
                 f"Stream.push: events must not come before {what}, {self.now} us, got {events.t[0]} us. "
                 "Sort them by time, or reset() for another recording."
             )
-        if len(events) and events.t[-1] > LATEST // self.step_us.denominator:
+        if len(events) and events.t[-1] > LATEST // self._denominator:
             raise RangeError(f"Stream.push: {events.t[-1]} us is too late for steps of {self.step_us} us.")
 
     def _check_distance(self, where: str, last: int) -> None:
@@ -269,12 +272,14 @@ class Stream:
 
     def _bins(self, t: NDArray[np.int64]) -> NDArray[np.int64]:
         """Step of every time [us]."""
-        bins: NDArray[np.int64] = (t - self.start_us) * self.step_us.denominator // self.step_us.numerator
-        return bins
+        passed: NDArray[np.int64] = t - self.start_us if self.start_us else t
+        if self._denominator != 1:
+            passed = passed * self._denominator
+        return passed // self._numerator if self._numerator != 1 else passed
 
     def _edges(self, steps: NDArray[np.int64]) -> NDArray[np.int64]:
         """First microsecond of every step."""
-        edges: NDArray[np.int64] = self.start_us - -steps * self.step_us.numerator // self.step_us.denominator
+        edges: NDArray[np.int64] = self.start_us - -steps * self._numerator // self._denominator
         return edges
 
     def _edge(self, step: int) -> int:

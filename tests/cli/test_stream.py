@@ -67,10 +67,8 @@ def test_verify_says_equal_with_code_0(run: Path) -> None:
 
 
 def test_verify_shows_where_it_differs_with_code_1(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import neurosim.testing
-
     first = Difference(2, 5, "spiking1", 17, 3e-5, True)
-    monkeypatch.setattr(neurosim.testing, "verify_equal", lambda model, x: Equality(x.shape[1], 9, (first,), 0.0))
+    monkeypatch.setattr(equality, "verify_equal", lambda model, x: Equality(x.shape[1], 9, (first,), 0.0))
     done = runner.invoke(app, ["verify", str(run / "out"), "--data", str(run / "bars.npz")])
     assert done.exit_code == 1
     row = done.output.strip().split("\n")[-1].split()

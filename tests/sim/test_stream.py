@@ -126,7 +126,8 @@ def test_steps_begin_where_the_bins_of_frames_do(n_bins, duration, start, seed):
     counts = ToFrames(n_bins=n_bins, duration_us=duration, start_us=start)(Events(t, none, none, none, (1, 1, 1)))
     line = STREAMS["values", None]
     stream = object.__new__(type(line))
-    stream.start_us, stream.step_us = start, Fraction(duration, n_bins)
+    step = Fraction(duration, n_bins)
+    stream.start_us, stream._numerator, stream._denominator = start, step.numerator, step.denominator
     bins = stream._bins(t)
     np.testing.assert_array_equal(np.bincount(bins, minlength=n_bins), counts[:, 0, 0, 0])
     np.testing.assert_array_equal(stream._bins(stream._edges(bins)), bins)
