@@ -37,7 +37,7 @@ def as_runs(
     if not synapses or synapses > LARGEST:
         return None
     breaks = np.ones(synapses, bool)
-    breaks[1:] = np.diff(target.astype(np.int64)) != 1
+    breaks[1:] = (target[1:] - target[:-1] != 1) | (target[1:] == 0)  # unsigned: the last target wraps to 0
     breaks[start[:-1][np.diff(start) > 0]] = True
     begin = np.flatnonzero(breaks)
     if synapses < shortest * len(begin):

@@ -97,10 +97,7 @@ class EventEngine:
             neurons.append(self.found[1][:count].copy())
         self.put(self.bins[:0], self.channels[:0])
         if status == self.kernels.OVERFLOW:
-            assert before is not None
-            self.state = before
-            for values in (self.work.touches, self.work.fires, self.work.scale, self.work.woken):
-                values[:] = 0
+            self._restore(before)
             raise BackPressureError(
                 f"Stream: more than {self.capacity} spikes of one population wait for their delays; none of the events "
                 "was taken. Push fewer at a time, or make a Stream with a larger buffer."
@@ -129,8 +126,24 @@ class EventEngine:
         return values.reshape(1, -1)
 
     def _copy(self) -> Any:
-        """The state, where a full ring may force to go back to it."""
-        return self.kernels.State(*(v.copy() for v in self.state)) if len(self.net.line) else None
+        """What goes back when a ring turns out to be full: the state, and of the rings what has not arrived."""
+        if not len(self.net.line):
+            return None
+        s, live = self.state, []
+        for p in np.unique(self.net.source[self.net.line[:, 0]]):
+            mine = self.net.source[self.net.line[:, 0]] == p
+            at = np.arange(s.read[mine].min(), s.written[p]) % self.capacity
+            live.append((p, at, s.ring_t[p, at], s.ring_i[p, at]))
+        return [values.copy() for values in s[:-2]], live
+
+    def _restore(self, before: Any) -> None:
+        values, live = before
+        for now, then in zip(self.state[:-2], values, strict=True):
+            now[:] = then
+        for p, at, t, i in live:
+            self.state.ring_t[p, at], self.state.ring_i[p, at] = t, i
+        for unfinished in (self.work.touches, self.work.fires, self.work.scale, self.work.woken):
+            unfinished[:] = 0
 
     def _net(self, kernels: Any) -> Any:
         populations, cells = self.graph.populations, self.cells

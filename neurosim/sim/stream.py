@@ -142,7 +142,8 @@ class Stream:
         fed = _source(graph, source)
         if not isinstance(graph.populations[-1], Population):
             raise RangeError(
-                f"Stream.graph: its last population is the output and must have neurons, got {fed.name!r}."
+                "Stream.graph: its last population is the output and must have neurons, "
+                f"got {graph.populations[-1].name!r}."
             )
         self.graph = graph
         self.channels = channels if channels is not None else Channels((fed.size, 1, 1))

@@ -55,3 +55,9 @@ def test_equal_vectors_of_weights_are_kept_once():
     _, runs, values = as_runs(start, target, np.tile(kernel, 10))
     np.testing.assert_array_equal(values, kernel)
     assert runs[:, 1].tolist() == [5] * 10 and runs[:, 0].tolist() == list(range(0, 70, 7))
+
+
+def test_the_last_of_65536_targets_and_the_first_are_no_neighbours():
+    target = np.array([65532, 65533, 65534, 65535, 0, 1, 2, 3], np.uint16)
+    _, runs, _ = as_runs(np.array([0, 8]), target, np.arange(8, dtype=np.float32))
+    assert runs[:, :2].tolist() == [[65532, 4], [0, 4]]
