@@ -44,6 +44,10 @@ class NotLowerableError(UnsupportedError):
     """A layer has no event-driven form; the message says what to do."""
 
 
+class BackPressureError(NeurosimError, BufferError):
+    """A stream has no room for what it was given; it has taken nothing of it."""
+
+
 class MissingExtraError(NeurosimError, ImportError):
     """An optional dependency is not installed; the message names the extra."""
 

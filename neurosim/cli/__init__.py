@@ -1,4 +1,4 @@
-"""The command line: ``neurosim train``, ``evaluate``, ``recipe``, ``simulate``, ``info``."""
+"""The command line: ``neurosim train``, ``evaluate``, ``stream``, ``verify``, ``recipe``, ``simulate``, ``info``."""
 
 from __future__ import annotations
 
@@ -102,6 +102,47 @@ def evaluate(
         if to_json is not None:
             write_json(to_json, scores)
         print(_score_text(scores))
+
+
+@app.command(name="stream")
+def stream_(
+    model: Annotated[Path, typer.Argument(help="Folder of a finished run, or its model.safetensors.")],
+    recordings: Annotated[list[Path], typer.Argument(help="Event files of the model's sensor, of any known format.")],
+    no_grid: Annotated[bool, typer.Option("--no-grid", help="Event by event, without the model's time steps.")] = False,
+    packet: Annotated[int, typer.Option(help="Length of the packets that events come in [us].")] = 1000,
+    to_json: Annotated[Path | None, typer.Option("--json", help="File to write the reports to.")] = None,
+) -> None:
+    """Classify recordings as they would come from the sensor; prints latency and throughput."""
+    with friendly("Nothing was written."):
+        from neurosim.cli import stream as command
+        from neurosim.files import write_json
+
+        found = command.stream(model, recordings, not no_grid, packet)
+        if to_json is not None:
+            write_json(to_json, {"model": str(model), "grid": not no_grid, "packet_us": packet, "recordings": found})
+        print(command.stream_text(found))
+
+
+@app.command(name="verify")
+def verify_(
+    model: Annotated[Path, typer.Argument(help="Folder of a finished run, or its model.safetensors.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder, or any recordings of the same kind (.npz, a folder).")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="As in evaluate. Default: test.")] = None,
+    to_json: Annotated[Path | None, typer.Option("--json", help="File to write the comparison to.")] = None,
+) -> None:
+    """Compare a trained model with its event-driven form, spike by spike; exit code 1 where they are unequal."""
+    with friendly("Nothing was written."):
+        from neurosim.cli import stream as command
+        from neurosim.files import write_json
+
+        found = command.verify(model, data, split)
+        if to_json is not None:
+            write_json(to_json, found)
+        print(command.verify_text(found))
+        if not found["equal"]:
+            raise typer.Exit(1)
 
 
 @app.command()

@@ -19,7 +19,7 @@ from neurosim.kernels.trace import Program
 
 UNIT, SPIKE_TIMES, POISSON = "unit", "spike_times", "poisson"
 STDP, REWARD, SHORT_TERM = "stdp", "reward", "short_term"
-LISTED = ("shared", "each")  # ways to deliver along synapses that are listed by source
+LISTED = ("shared", "each", "runs")  # ways to deliver along synapses that are listed by source
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class PopulationPlan:
 class ProjectionPlan:
     """Numbers of the source and target population and of the port, and the code that delivers the spikes.
 
-    ``deliver``: "shared" or "each" (synapses listed by source, with one weight or their own), "bits", "dense",
-    "one_to_one", "convolution", "out_degree" or "all" (drawn again).
+    ``deliver``: "shared" or "each" (synapses listed by source, with one weight or their own), "runs" (likewise, see
+    `neurosim.kernels.runs`), "bits", "dense", "one_to_one", "convolution", "out_degree" or "all" (drawn again).
     ``instant``: spikes arrive in the step they are fired in; the source must then come before the target.
     ``plasticity``: "", "stdp", "reward" (by the spikes of population ``modulator``) or "short_term".
     """
@@ -98,12 +98,13 @@ from neurosim.kernels.philox import fill_uniform
 from neurosim.kernels.plasticity import (
     arriving_rows, reward_post, reward_pre, reward_step, short_term_pre, stdp_post, stdp_pre,
 )
+from neurosim.kernels.runs import deliver_runs
 '''
 PLASTIC = {  # what a plastic projection consists of, see `neurosim.sim.plasticity.plastic_block`
     "": "",
-    STDP: "rows{k}, pre{k}, post{k}, tables{k}, numbers{k}, inward{k}, back{k}",
-    REWARD: "rows{k}, pre{k}, post{k}, tables{k}, numbers{k}, inward{k}, back{k}, traces_c{k}, reward{k}, lag{k}",
-    SHORT_TERM: "rows{k}, pre{k}, tables{k}, numbers{k}",
+    STDP: "pre{k}, post{k}, tables{k}, numbers{k}, inward{k}, back{k}",
+    REWARD: "pre{k}, post{k}, tables{k}, numbers{k}, inward{k}, back{k}, traces_c{k}, reward{k}, lag{k}",
+    SHORT_TERM: "pre{k}, tables{k}, numbers{k}",
 }
 
 
@@ -138,7 +139,7 @@ def _libraries() -> str:
 
     folder = Path(__file__).parent
     used = ("barrier", "bitrows", "codegen", "deliver", "deliver_layouts", "denormals", "draws", "inputs", "philox",
-            "plasticity", "weights")  # fmt: skip
+            "plasticity", "runs", "weights")  # fmt: skip
     return str(numba.__version__) + "".join((folder / f"{name}.py").read_text() for name in used)
 
 
@@ -213,8 +214,8 @@ def _deliver(k: int, p: ProjectionPlan) -> list[str]:
 def _pre(k: int, p: ProjectionPlan) -> list[str]:
     """Presynaptic spikes reach plastic synapses."""
     s, m = p.source, p.modulator
-    synapses = f"acc{p.target}[{p.port}], rows{k}, found, start{k}, target{k}, weight{k}, pre{k}"
-    lines = [f"found = arriving_rows(spikes{s}, counts{s}, borders{s}, t, start{k}, base{k}, spread{k}, rows{k})"]
+    synapses = f"acc{p.target}[{p.port}], begin, found, start{k}, target{k}, weight{k}, pre{k}"
+    lines = [f"found = arriving_rows(spikes{s}, counts{s}, borders{s}, t, start{k}, base{k}, spread{k}, begin)"]
     if p.plasticity == SHORT_TERM:
         return [*lines, f"short_term_pre({synapses}, tables{k}, numbers{k}, t)"]
     if p.plasticity == STDP:

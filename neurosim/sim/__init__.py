@@ -21,13 +21,16 @@ from neurosim.graph import (
     VogelsSprekeler,
 )
 from neurosim.sim.feeding import feed
+from neurosim.sim.latency import StreamReport
 from neurosim.sim.network import Network
 from neurosim.sim.plasticity import Synapses
 from neurosim.sim.recording import Spikes
 from neurosim.sim.simulation import Simulation
+from neurosim.sim.stream import Channels, Output, Stream
 
 __all__ = [
-    "AllToAll", "Bernoulli", "Convolution", "DistanceDependent", "Explicit", "FixedInDegree", "FixedOutDegree",
-    "FixedTotal", "Graph", "LogNormal", "Network", "Normal", "OneToOne", "PairSTDP", "RewardSTDP", "Simulation",
-    "Spikes", "Synapses", "TripletSTDP", "TsodyksMarkram", "Uniform", "VogelsSprekeler", "feed",
+    "AllToAll", "Bernoulli", "Channels", "Convolution", "DistanceDependent", "Explicit", "FixedInDegree",
+    "FixedOutDegree", "FixedTotal", "Graph", "LogNormal", "Network", "Normal", "OneToOne", "Output", "PairSTDP",
+    "RewardSTDP", "Simulation", "Spikes", "Stream", "StreamReport", "Synapses", "TripletSTDP", "TsodyksMarkram",
+    "Uniform", "VogelsSprekeler", "feed",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ threads write to one place, and every sum is made in the same order whatever the
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +55,7 @@ class Lane:
     blocks: list[Block]
     projections: list[Any]  # neurosim.sim.layouts.Stored
     inputs: tuple[tuple[Any, ...], ...]
-    scratch: tuple[Array, Array, Array]
+    scratch: tuple[Array, ...] = ()
     plastic: tuple[tuple[Any, ...], ...] = ()
 
 
@@ -62,16 +63,17 @@ class Lane:
 class History:
     """The last spikes of a population, shared by all lanes."""
 
-    spikes: Array  # int32 [H, N]
+    spikes: Array  # int32 [H, columns]
     counts: Array  # int64 [H, lanes]
-    borders: Array  # int64 [lanes + 1]
+    borders: Array  # int64 [lanes + 1], of the neurons
+    columns: Array  # int64 [lanes + 1], where the spikes of each lane lie: more than its neurons where they repeat
 
     def recent(self, step: int) -> tuple[Array, Array]:
         """Steps and neurons of the spikes before ``step`` that may not have arrived everywhere."""
         steps, neurons = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
         for s in range(max(0, step - len(self.counts)), step):
             h = s % len(self.counts)
-            for first, count in zip(self.borders, self.counts[h], strict=False):
+            for first, count in zip(self.columns, self.counts[h], strict=False):
                 neurons.append(self.spikes[h, first : first + count])
                 steps.append(np.full(count, s))
         return np.concatenate(steps), np.concatenate(neurons)
@@ -82,8 +84,20 @@ class History:
             mine, h = neurons[steps == s], s % len(self.counts)
             cuts = np.searchsorted(mine, self.borders)
             for lane, (a, b) in enumerate(itertools.pairwise(cuts)):
-                self.spikes[h, self.borders[lane] : self.borders[lane] + b - a] = mine[a:b]
+                self.spikes[h, self.columns[lane] : self.columns[lane] + b - a] = mine[a:b]
                 self.counts[h, lane] = b - a
+
+
+def new_history(p: Any, cut: Sequence[int], height: int) -> History:
+    """Memory for the spikes of the last ``height`` steps. A source may repeat a neuron's spike within a step."""
+    widths = np.diff(cut)
+    if isinstance(p, SpikeSource) and len(p.steps):
+        for lane, (first, end) in enumerate(itertools.pairwise(cut)):
+            steps = p.steps[(p.neurons >= first) & (p.neurons < end)]
+            widths[lane] = max(widths[lane], np.unique(steps, return_counts=True)[1].max(initial=0))
+    columns = np.concatenate([[0], np.cumsum(widths)]).astype(np.int64)
+    spikes = np.empty((height, max(1, columns[-1])), np.int32)
+    return History(spikes, np.zeros((height, len(widths)), np.int64), np.array(cut), columns)
 
 
 def same_synapses(graph: Graph, other: Graph, number: int) -> bool:

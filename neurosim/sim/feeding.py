@@ -43,8 +43,8 @@ def feed(simulation: Simulation, spikes: Mapping[str, tuple[ArrayLike, ArrayLike
     simulation.step, simulation.run_seconds = 0, 0.0
     simulation.recorded, simulation.traces = {name: [] for name in simulation.recorded}, {}
     simulation.rates.forget()
-    for k, (p, history) in enumerate(zip(graph.populations, simulation.history, strict=True)):
-        history.counts[:] = 0
+    simulation.make_room()
+    for k, p in enumerate(graph.populations):
         for lane in simulation.lanes:
             block = lane.blocks[k]
             if isinstance(p, Population):

@@ -54,14 +54,13 @@ def plastic_block(graph: Graph, p: Projection, rows: tuple[Any, ...], targets: i
     if rule is None:
         return ()
     count = len(rows[0]) - 1
-    found = np.empty(count, np.int64)
     numbers = tuple(dtype.type(x) for x in rule.numbers())
     tables = tuple(decay_table(tau, dt, dtype) for tau in rule.taus)
     if isinstance(rule, TsodyksMarkram):
         state = (np.ones(count, dtype), np.full(count, rule.U, dtype), np.full(count, -1, np.int64))
-        return found, state, tables, numbers
+        return state, tables, numbers
     pre, post = _traces(count, dtype), _traces(targets, dtype)
-    block: tuple[Any, ...] = (found, pre, post, tables, numbers, _inward(rows, targets), rule.dendritic_steps(dt))
+    block: tuple[Any, ...] = (pre, post, tables, numbers, _inward(rows, targets), rule.dendritic_steps(dt))
     if isinstance(rule, RewardSTDP):
         eligibility = (np.zeros(len(rows[1]), dtype), np.zeros(len(rows[1]), np.int32))
         block = (*block, eligibility, _reward(rule, dt), rule.modulator_steps(dt))
@@ -112,7 +111,7 @@ def now(rule: Plasticity, rows: tuple[Any, ...], block: tuple[Any, ...], step: i
     """``rows`` with the weights of this step: with what eligibility earned since each synapse was last looked at."""
     if not isinstance(rule, RewardSTDP):
         return rows
-    (c, past), (earned, decay, *_) = block[7], block[8]
+    (c, past), (earned, decay, *_) = block[6], block[7]
     last = step % (len(earned) - 1) or (len(earned) - 1 if step else 0)
     weight = np.clip(rows[2] + c * (earned[last] - earned[past]) / decay[past], rule.w_min, rule.w_max)
     return (*rows[:2], np.asarray(weight, rows[2].dtype), *rows[3:])
@@ -137,18 +136,18 @@ def _places(parts: Sequence[tuple[Any, ...]], cuts: Sequence[int]) -> tuple[Arra
 def keep(rule: Plasticity, parts: Sequence[tuple[Any, ...]], blocks: Sequence[Any], cuts: Sequence[int]) -> list[Array]:
     """The state of a plastic projection in an order that does not depend on the lanes."""
     newest = np.argmax(
-        [block[1][2] for block in blocks], axis=0
+        [block[0][2] for block in blocks], axis=0
     )  # a lane a source does not reach knows no spikes of it
-    kept = [np.take_along_axis(np.stack([block[1][k] for block in blocks]), newest[None], 0)[0] for k in range(3)]
+    kept = [np.take_along_axis(np.stack([block[0][k] for block in blocks]), newest[None], 0)[0] for k in range(3)]
     if isinstance(rule, TsodyksMarkram):
         return kept
-    kept += [np.concatenate([block[2][k] for block in blocks]) for k in range(3)]
+    kept += [np.concatenate([block[1][k] for block in blocks]) for k in range(3)]
     row, post = _places(parts, cuts)
     order = np.lexsort((post, row))
     kept.append(np.concatenate([part[2] for part in parts])[order])
     if isinstance(rule, RewardSTDP):
-        kept += [np.concatenate([block[7][k] for block in blocks])[order] for k in range(2)]
-        kept += [blocks[0][8][0], blocks[0][8][2]]
+        kept += [np.concatenate([block[6][k] for block in blocks])[order] for k in range(2)]
+        kept += [blocks[0][7][0], blocks[0][7][2]]
     return kept
 
 
@@ -161,7 +160,7 @@ def put(
 ) -> None:
     """Take over what `keep` gave, from a simulation with any number of lanes."""
     for block in blocks:
-        for own, values in zip(block[1], kept[:3], strict=True):
+        for own, values in zip(block[0], kept[:3], strict=True):
             own[:] = values
     if isinstance(rule, TsodyksMarkram):
         return
@@ -169,11 +168,11 @@ def put(
     order = np.lexsort((post, row))
     synaptic = [[part[2] for part in parts]]
     if isinstance(rule, RewardSTDP):
-        synaptic += [[block[7][k] for block in blocks] for k in range(2)]
+        synaptic += [[block[6][k] for block in blocks] for k in range(2)]
         for block in blocks:
-            block[8][0][:], block[8][2][:] = kept[9], kept[10]
+            block[7][0][:], block[7][2][:] = kept[9], kept[10]
     for k in range(3):
-        _split(kept[3 + k], [block[2][k] for block in blocks])
+        _split(kept[3 + k], [block[1][k] for block in blocks])
     for own, values in zip(synaptic, kept[6:9], strict=False):
         unsorted = np.empty_like(values)
         unsorted[order] = values

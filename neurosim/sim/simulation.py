@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import RangeError, check_number, check_seconds, nearest
-from neurosim.graph import Graph, Population, SpikeProbe, StateProbe, WeightProbe
+from neurosim.graph import Graph, Population, SpikeProbe, SpikeSource, StateProbe, WeightProbe
 from neurosim.sim import checkpoint, plasticity
 from neurosim.sim.build import (
     Block,
-    History,
     Lane,
     borders,
     get_rows,
     input_numbers,
+    new_history,
     probed,
     same_synapses,
     source_block,
@@ -248,32 +248,30 @@ class Simulation:
         rewards, backs = plasticity.lags(graph)
         longest = max([stored.base + stored.spread - 1 for stored in made] + rewards + backs, default=1)
         self._period = min([stored.base for stored in made if stored.base] + rewards, default=64)
-        height = 1 << (longest + self._period).bit_length()
-        self.history = [
-            History(np.empty((height, max(1, cut[-1])), np.int32), np.zeros((height, lanes), np.int64), np.array(cut))
-            for cut in cuts
-        ]
-        runs = (
-            max(
-                graph.population(p.source).size * lane[k].spread + SPARE
-                for lane in projections
-                for k, p in enumerate(graph.projections)
-            )
-            if made
-            else 1
-        )
+        self._height = 1 << (longest + self._period).bit_length()
         self._largest_chunk = max(
             self._period, LARGEST_RECORD // max(1, *(cut[-1] for cut in cuts)) if cuts else LARGEST_RECORD
         )
-        self.lanes = [self._lane(lane, cuts, projections[lane], runs) for lane in range(lanes)]
+        self.lanes = [self._lane(lane, cuts, projections[lane]) for lane in range(lanes)]
+        self.make_room()
         for lane, parts in zip(self.lanes, built, strict=True):
             lane.plastic = tuple(changing for _, changing in parts)
         self._kernel = self._load()
         self._call(0, 0, 0, new_barrier())  # no step, but the time loop is compiled and loaded
 
-    def _lane(self, lane: int, cuts: list[list[int]], projections: list[Stored], runs: int) -> Lane:
+    def make_room(self) -> None:
+        """Memory for the spikes that are under way, and for the rows of synapses they reach in one step."""
         from neurosim.kernels.inputs import TILE
 
+        graph, names = self.graph, [p.name for p in self.graph.populations]
+        self.history = [new_history(p, self.cuts(p.name), self._height) for p in graph.populations]
+        for lane in self.lanes:
+            sources = [self.history[names.index(p.source)] for p in graph.projections]
+            reached = [h.spikes.shape[1] * s.spread for h, s in zip(sources, lane.projections, strict=True)]
+            begin, end = (np.empty(max(reached, default=0) + SPARE, np.int64) for _ in range(2))
+            lane.scratch = (begin, end, np.empty(TILE, np.uint32))
+
+    def _lane(self, lane: int, cuts: list[list[int]], projections: list[Stored]) -> Lane:
         graph, blocks, inputs = self.graph, [], []
         for k, p in enumerate(graph.populations):
             first, n = cuts[k][lane], cuts[k][lane + 1] - cuts[k][lane]
@@ -288,8 +286,7 @@ class Simulation:
                     input_numbers(graph, j, first, n) for j, given in enumerate(graph.stimuli) if given.target == p.name
                 )
             )
-        scratch = (np.empty(max(1, runs), np.int64), np.empty(max(1, runs), np.int64), np.empty(TILE, np.uint32))
-        return Lane(blocks, projections, tuple(inputs), scratch)
+        return Lane(blocks, projections, tuple(inputs))
 
     def _probes(self, p: Population, first: int, n: int) -> tuple[Any, ...]:
         found = []
@@ -323,15 +320,15 @@ class Simulation:
         check_finite(self.graph, self.lanes, stop - steps, stop)
 
     def _call(self, lane: int, first: int, last: int, barrier: NDArray[Any]) -> None:
-        given = self._arguments(self.lanes[lane], last - first)
+        given = self._arguments(lane, last - first)
         self._kernel.run(lane, self.threads, first, last, self._period, barrier, np.uint64(self.graph.seed), *given)
 
-    def _arguments(self, lane: Lane, steps: int) -> tuple[Any, ...]:
-        populations = []
+    def _arguments(self, number: int, steps: int) -> tuple[Any, ...]:
+        lane, populations = self.lanes[number], []
         for k, (block, history) in enumerate(zip(lane.blocks, self.history, strict=True)):
+            first, width = int(history.columns[number]), int(np.diff(history.columns)[number])
             if self.graph.populations[k].name in self.recorded:
-                block.ids = np.empty(block.n * steps, np.int32)
-                block.steps = np.empty(block.n * steps, np.int64)
+                block.ids, block.steps = np.empty(width * steps, np.int32), np.empty(width * steps, np.int64)
             if self.graph.populations[k].name in self.rates.populations:
                 block.tally = np.empty(steps, np.int64)
             block.used[0] = 0
@@ -339,10 +336,10 @@ class Simulation:
             if isinstance(self.graph.populations[k], Population):
                 own = (*own[:5], tuple(self._sample(probe, steps) for probe in own[5]))
                 block.own = own
-            populations.append(
-                (block.n, block.first, history.spikes, history.counts, history.borders, block.ids, block.steps,
-                 block.used, block.tally, own)
-            )  # fmt: skip
+            given = isinstance(self.graph.populations[k], SpikeSource)
+            place = (width, first) if given else (block.n, block.first)
+            shared = history.spikes, history.counts, history.columns
+            populations.append((*place, *shared, block.ids, block.steps, block.used, block.tally, own))
         listed_ = tuple(stored.arguments for stored in lane.projections)
         return tuple(populations), listed_, lane.plastic, lane.inputs, lane.scratch
 

@@ -245,3 +245,20 @@ def test_a_sweep_shares_synapses_that_stay_the_same_and_changes_no_result(change
 def test_a_sweep_over_numbers_uses_one_compiled_loop():
     kernels = [swept(rate=4000.0 + k, tau=(5 + k) * 1e-3, weight=0.1 * k, n=100 + k).build(1)._kernel for k in range(3)]
     assert kernels[0] is kernels[1] is kernels[2]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("layout", ["csr", "dense", "auto"])
+def test_a_source_may_repeat_a_spike_within_a_step(threads, layout):
+    """As the events of a camera do on a coarse grid: each counts, far more than there are channels."""
+    rng = np.random.default_rng(0)
+    times, channels = np.sort(rng.integers(0, 5, 700)) * DT, rng.integers(0, 3, 700)
+    net = sim.Network(dt=DT, precision="float64")
+    source = net.spike_times(3, times, channels, name="source")
+    cells = net.population(units.IF(v_threshold=1e9), 130, name="cells")
+    net.connect(source, cells, rule=sim.AllToAll(), weight=sim.Uniform(1.0, 1.0), layout=layout)
+    net.probe(source)
+    simulation = net.build(threads).run(0.01)
+    assert (simulation.state("cells")["v"] == 700).all() and len(simulation.spikes("source")) == 700
+    twice = sim.feed(simulation, {source: (np.zeros(2000, int), np.zeros(2000, int))}).run(0.01)
+    assert (twice.state("cells")["v"] == 2000).all() and (twice.spikes("source").neurons == 0).sum() == 2000
