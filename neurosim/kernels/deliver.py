@@ -13,7 +13,7 @@ from neurosim.kernels.barrier import prefetch
 from neurosim.kernels.codegen import BLOCK
 from neurosim.kernels.weights import weight_at
 
-AHEAD = 6  # rows asked for before their turn
+AHEAD = 12  # rows asked for before their turn
 
 
 @njit(nogil=True)
@@ -46,7 +46,10 @@ def arriving(spikes, counts, borders, step, start, base, spread, begin, end):  #
     for k in range(spread):
         h = (step - base - k) & mask
         for thread in range(counts.shape[1]):
-            for s in range(borders[thread], borders[thread] + counts[h, thread]):
+            last = borders[thread] + counts[h, thread]
+            for s in range(borders[thread], last):
+                if spread > 1 and s + AHEAD < last:
+                    prefetch(start, spikes[h, s + AHEAD] * spread + k)
                 row = spikes[h, s] * spread + k
                 if start[row] < start[row + 1]:
                     begin[found] = start[row]

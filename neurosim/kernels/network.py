@@ -18,6 +18,7 @@ from neurosim.kernels.instantiate import cached_module, instantiate
 from neurosim.kernels.trace import Program
 
 UNIT, SPIKE_TIMES, POISSON = "unit", "spike_times", "poisson"
+BUNDLE = -1  # as a target: all populations
 STDP, REWARD, SHORT_TERM = "stdp", "reward", "short_term"
 LISTED = ("shared", "each", "runs")  # ways to deliver along synapses that are listed by source
 
@@ -56,6 +57,8 @@ class PopulationPlan:
 @dataclass(frozen=True)
 class ProjectionPlan:
     """Numbers of the source and target population and of the port, and the code that delivers the spikes.
+
+    ``target``: `BUNDLE` if the synapses lead to several populations, whose inputs to one port lie behind each other.
 
     ``deliver``: "shared" or "each" (synapses listed by source, with one weight or their own), "runs" (likewise, see
     `neurosim.kernels.runs`), "bits", "dense", "one_to_one", "convolution", "out_degree" or "all" (drawn again).
@@ -118,7 +121,7 @@ def network_kernel(plan: NetworkPlan) -> ModuleType:
     traces)`` of a unit, ``(steps, neurons, cursor)`` of given spikes, ``(chance, flags, words, stream)`` of a Poisson
     source; projections: ``(start, target, weight, scale, base, spread)`` where synapses are listed by source, else
     ``(base, arguments)`` with those of the function that delivers; plastic: of each projection what `PLASTIC` lists;
-    inputs: per population a tuple of numbers; scratch: ``(begin, end, u)``.
+    inputs: per population a tuple of numbers; scratch: ``(begin, end, u, inboxes)``, the last by number of the port.
     """
     updates = [
         instantiate("spike_update", Program.from_text(p.program), plan.dtype, uniform=p.uniform) if p.program else None
@@ -144,7 +147,7 @@ def _libraries() -> str:
 
 
 def _run(plan: NetworkPlan) -> str:
-    lines = ["mode = flush_denormals()", "begin, end, u = scratch"]
+    lines = ["mode = flush_denormals()", "begin, end, u, inboxes = scratch"]
     for k, population in enumerate(plan.populations):
         lines += _unpack(k, population)
     for k, joined in enumerate(plan.projections):
@@ -200,6 +203,8 @@ def _deliver(k: int, p: ProjectionPlan) -> list[str]:
     if p.plasticity:
         return _pre(k, p)
     history, acc = f"spikes{p.source}, counts{p.source}, borders{p.source}, t", f"acc{p.target}[{p.port}]"
+    if p.target == BUNDLE:
+        acc = f"inboxes[{p.port}]"
     if p.deliver not in LISTED:
         return [
             f"runs = spiking({history}, base{k}, begin)",

@@ -54,8 +54,10 @@ class Lane:
 
     blocks: list[Block]
     projections: list[Any]  # neurosim.sim.layouts.Stored
+    bundles: dict[tuple[int, ...], Any]  # likewise
+    inboxes: tuple[Array, ...]  # input to the first, second, ... port of all populations
     inputs: tuple[tuple[Any, ...], ...]
-    scratch: tuple[Array, ...] = ()
+    scratch: tuple[Any, ...] = ()
     plastic: tuple[tuple[Any, ...], ...] = ()
 
 
@@ -117,6 +119,13 @@ def is_instant(p: Projection) -> bool:
     return isinstance(p.delay, int) and p.delay == 0
 
 
+def port_of(graph: Graph, part: Any) -> int:
+    """Number of the port that a projection or a stimulus leads to."""
+    target = graph.population(part.target)
+    assert isinstance(target, Population)
+    return target.ports.index(part.port)
+
+
 def stream_of(kind: str, number: int) -> int:
     """The number of a stream of random draws; no two consumers share one."""
     streams = {"projection": 0, "stimulus": 1, "population": 2}
@@ -157,11 +166,12 @@ def _spread(values: Array, size: int) -> list[Array]:
     return [np.broadcast_to(row, (size,)) for row in values]
 
 
-def unit_block(graph: Graph, p: Population, first: int, n: int, traces: tuple[Any, ...]) -> tuple[Any, ...]:
+def unit_block(
+    graph: Graph, p: Population, first: int, n: int, acc: tuple[Array, ...], traces: tuple[Any, ...]
+) -> tuple[Any, ...]:
     """The arrays of a unit's block: ``(w, c, acc, flags, words, traces)``."""
     w, c = state_rows(graph, p, first, n)
     flags = np.zeros(-(-max(n, 1) // CACHE_LINE) * CACHE_LINE, np.uint8)
-    acc = tuple(np.zeros(max(n, 1), graph.precision) for _ in p.ports)
     return w, c, acc, flags, flags.view(np.uint64), traces
 
 

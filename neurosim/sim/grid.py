@@ -13,6 +13,7 @@ from neurosim.errors import RangeError
 from neurosim.graph import Graph, Population, SpikeSource, StateProbe
 from neurosim.graph.program import read_program
 from neurosim.sim.build import History, get_rows
+from neurosim.sim.layouts import listed
 from neurosim.sim.order import neighbours
 from neurosim.sim.simulation import Simulation
 
@@ -40,17 +41,17 @@ class GridEngine:
         self.values_of = last.state[read_program(last.program).output] if not last.spiking else ""
         if self.values_of:
             ordered = replace(ordered, probes=(StateProbe(last.name, self.values_of, np.arange(last.size)),))
-        self.simulation = simulation = Simulation(ordered, threads=1)
+        self.simulation = Simulation(ordered, threads=1)
         self.number = [p.name for p in graph.populations].index(source)
-        stored = simulation.lanes[0].projections
-        rows = [s.arguments for s in stored]
-        runs = [
-            as_runs(*row[:3]) if p.weight_type == "float" else None
-            for p, row in zip(ordered.projections, rows, strict=True)
-        ]
+        numbers = {p.name: p.size for p in ordered.populations}
+        rows = [listed(ordered, k, 0, numbers[p.target]) for k, p in enumerate(ordered.projections)]
+        runs = [as_runs(*row[:3]) for row in rows]
         self.rows = [row if r is None else (*r, *row[3:]) for r, row in zip(runs, rows, strict=True)]
-        deliver = [s.kind if r is None else "runs" for s, r in zip(stored, runs, strict=True)]
-        self.kernel = network_kernel(plan_of(ordered, deliver))
+        kinds = [
+            "runs" if r is not None else "each" if len(row[2]) > 1 else "shared"
+            for row, r in zip(rows, runs, strict=True)
+        ]
+        self.kernel = network_kernel(plan_of(ordered, [((k,), kind) for k, kind in enumerate(kinds)]))
         self.most = most
         self.degrees = self._degrees(rows)
         self._allocate(capacity)
@@ -164,7 +165,7 @@ class GridEngine:
             (h.spikes, h.counts, d) for h, d in zip(self.simulation.history, self.degrees, strict=True)
         )
         most = max((widths[self._source(k)] * row[5] for k, row in enumerate(self.rows)), default=1)
-        lane.scratch = (np.empty(most, np.int64), np.empty(most, np.int64), lane.scratch[2])
+        lane.scratch = (np.empty(most, np.int64), np.empty(most, np.int64), *lane.scratch[2:])
         size = graph.populations[-1].size
         self.sampled = np.empty((CHUNK, size if self.values_of else 0), graph.precision)
         self.used = np.zeros(1, np.int64)

@@ -9,24 +9,33 @@ import numpy as np
 
 from neurosim.graph import CurrentInput, Graph, PoissonInput, Population, RateProbe, RewardSTDP, SpikeProbe, SpikeSource
 from neurosim.kernels.inputs import poisson_bounds
-from neurosim.kernels.network import POISSON, SPIKE_TIMES, InputPlan, NetworkPlan, PopulationPlan, ProjectionPlan
-from neurosim.sim.build import is_instant, traced
+from neurosim.kernels.network import (
+    BUNDLE,
+    POISSON,
+    SPIKE_TIMES,
+    InputPlan,
+    NetworkPlan,
+    PopulationPlan,
+    ProjectionPlan,
+)
+from neurosim.sim.build import is_instant, port_of, traced
 
 
-def plan_of(graph: Graph, deliver: Sequence[str]) -> NetworkPlan:
-    """The plan of a graph; ``deliver`` says of each projection which code delivers its spikes."""
+def plan_of(graph: Graph, deliver: Sequence[tuple[tuple[int, ...], str]]) -> NetworkPlan:
+    """The plan of a graph; ``deliver``: numbers of projections delivered as one, and which code delivers them."""
     numbers = {p.name: k for k, p in enumerate(graph.populations)}
     projections = tuple(
         ProjectionPlan(
             numbers[p.source],
-            numbers[p.target],
-            _port(graph, p),
+            numbers[p.target] if len(members) == 1 else BUNDLE,
+            port_of(graph, p),
             kind,
             is_instant(p),
             p.plasticity.kind if p.plasticity else "",
             numbers[p.plasticity.modulator] if isinstance(p.plasticity, RewardSTDP) else -1,
         )
-        for p, kind in zip(graph.projections, deliver, strict=True)
+        for members, kind in deliver
+        for p in (graph.projections[members[0]],)
     )
     return NetworkPlan(tuple(_population(graph, p) for p in graph.populations), projections, graph.precision)
 
@@ -50,16 +59,10 @@ def _population(graph: Graph, p: Any) -> PopulationPlan:
 
 
 def _input(graph: Graph, given: Any) -> InputPlan:
-    port = _port(graph, given)
+    port = port_of(graph, given)
     if isinstance(given, CurrentInput):
         return InputPlan("current_trace" if np.ndim(given.value) == 2 else "current", port)
     assert isinstance(given, PoissonInput)
     if np.ndim(given.rate):
         return InputPlan("poisson_each", port)
     return InputPlan("poisson", port, len(poisson_bounds(float(given.rate) * graph.dt)[1]))
-
-
-def _port(graph: Graph, part: Any) -> int:
-    target = graph.population(part.target)
-    assert isinstance(target, Population)
-    return target.ports.index(part.port)

@@ -21,16 +21,14 @@ from neurosim.sim.build import (
     Lane,
     borders,
     get_rows,
-    input_numbers,
     new_history,
     probed,
-    same_synapses,
-    source_block,
     traced,
-    unit_block,
 )
+from neurosim.sim.bundles import deliveries
 from neurosim.sim.checks import check_finite, check_memory
-from neurosim.sim.layouts import Stored, connect_lane, listed
+from neurosim.sim.lanes import connect, make_lane
+from neurosim.sim.layouts import Stored, listed
 from neurosim.sim.plasticity import Synapses
 from neurosim.sim.recording import Rates, Spikes
 
@@ -213,22 +211,12 @@ class Simulation:
             due.append((self.step // probe.every + 1) * probe.every)
         return due
 
-    def _connect(self, lane: int, number: int, like: Simulation | None = None) -> tuple[Stored, Any]:
-        """The synapses of a projection in a lane, and the state of its plasticity."""
-        p = self.graph.projections[number]
-        if like is not None and like.threads == self.threads and same_synapses(self.graph, like.graph, number):
-            return like.lanes[lane].projections[number], ()
-        cuts = self.cuts(p.target)
-        first, count = cuts[lane], cuts[lane + 1] - cuts[lane]
-        stored = plasticity.own_weights(p, connect_lane(self.graph, number, first, count))
-        return stored, plasticity.plastic_block(self.graph, p, stored.arguments, count)
-
     def connect_again(self) -> None:
         """Put plastic synapses back into their initial state."""
         for k, p in enumerate(self.graph.projections):
             if p.plasticity is not None:
                 for number, lane in enumerate(self.lanes):
-                    lane.projections[k], changing = self._connect(number, k)
+                    lane.projections[k], changing = connect(self.graph, k, number, self.cuts(p.target))
                     lane.plastic = (*lane.plastic[:k], changing, *lane.plastic[k + 1 :])
 
     def cuts(self, population: str) -> list[int]:
@@ -240,11 +228,11 @@ class Simulation:
 
         graph, lanes = self.graph, self.threads
         cuts = [borders(p.size, lanes) for p in graph.populations]
+        self.deliveries = deliveries(graph)
         with ThreadPoolExecutor(lanes) as pool:
-            numbers = range(len(graph.projections))
-            built = list(pool.map(lambda lane: [self._connect(lane, k, like) for k in numbers], range(lanes)))
-        projections = [[stored for stored, _ in lane] for lane in built]
-        made = [stored for lane in projections for stored in lane]
+            old = like if like is not None and like.threads == lanes else None
+            self.lanes = list(pool.map(lambda lane: make_lane(graph, self.deliveries, lane, cuts, old), range(lanes)))
+        made = [stored for lane in self.lanes for stored in lane.projections]
         rewards, backs = plasticity.lags(graph)
         longest = max([stored.base + stored.spread - 1 for stored in made] + rewards + backs, default=1)
         self._period = min([stored.base for stored in made if stored.base] + rewards, default=64)
@@ -252,10 +240,7 @@ class Simulation:
         self._largest_chunk = max(
             self._period, LARGEST_RECORD // max(1, *(cut[-1] for cut in cuts)) if cuts else LARGEST_RECORD
         )
-        self.lanes = [self._lane(lane, cuts, projections[lane]) for lane in range(lanes)]
         self.make_room()
-        for lane, parts in zip(self.lanes, built, strict=True):
-            lane.plastic = tuple(changing for _, changing in parts)
         self._kernel = self._load()
         self._call(0, 0, 0, new_barrier())  # no step, but the time loop is compiled and loaded
 
@@ -266,41 +251,21 @@ class Simulation:
         graph, names = self.graph, [p.name for p in self.graph.populations]
         self.history = [new_history(p, self.cuts(p.name), self._height) for p in graph.populations]
         for lane in self.lanes:
-            sources = [self.history[names.index(p.source)] for p in graph.projections]
-            reached = [h.spikes.shape[1] * s.spread for h, s in zip(sources, lane.projections, strict=True)]
+            sources = [self.history[names.index(graph.projections[m[0]].source)] for m in self.deliveries]
+            reached = [h.spikes.shape[1] * s.spread for h, s in zip(sources, self._stored(lane), strict=True)]
             begin, end = (np.empty(max(reached, default=0) + SPARE, np.int64) for _ in range(2))
-            lane.scratch = (begin, end, np.empty(TILE, np.uint32))
+            lane.scratch = (begin, end, np.empty(TILE, np.uint32), lane.inboxes)
 
-    def _lane(self, lane: int, cuts: list[list[int]], projections: list[Stored]) -> Lane:
-        graph, blocks, inputs = self.graph, [], []
-        for k, p in enumerate(graph.populations):
-            first, n = cuts[k][lane], cuts[k][lane + 1] - cuts[k][lane]
-            block = Block(first, n)
-            if isinstance(p, Population):
-                block.own = unit_block(graph, p, first, n, self._probes(p, first, n))
-            else:
-                block.own = source_block(graph, p, k, first, n)
-            blocks.append(block)
-            inputs.append(
-                tuple(
-                    input_numbers(graph, j, first, n) for j, given in enumerate(graph.stimuli) if given.target == p.name
-                )
-            )
-        return Lane(blocks, projections, tuple(inputs))
-
-    def _probes(self, p: Population, first: int, n: int) -> tuple[Any, ...]:
-        found = []
-        for probe in traced(self.graph, p):
-            mine = probed(p, probe)
-            mine = np.sort(mine[(mine >= first) & (mine < first + n)]) - first
-            found.append((mine.astype(np.int64), int(probe.every), None, np.zeros(1, np.int64)))
-        return tuple(found)
+    def _stored(self, lane: Lane) -> list[Stored]:
+        """What is delivered in a lane, in order."""
+        return [lane.bundles[m] if len(m) > 1 else lane.projections[m[0]] for m in self.deliveries]
 
     def _load(self) -> Any:
         from neurosim.kernels.network import network_kernel  # Numba is imported by the first network, not by the import
         from neurosim.sim.plan import plan_of
 
-        return network_kernel(plan_of(self.graph, [stored.kind for stored in self.lanes[0].projections]))
+        kinds = [stored.kind for stored in self._stored(self.lanes[0])]
+        return network_kernel(plan_of(self.graph, list(zip(self.deliveries, kinds, strict=True))))
 
     def _advance(self, stop: int) -> None:
         """Run all lanes up to step ``stop``, then gather what they recorded."""
@@ -340,8 +305,9 @@ class Simulation:
             place = (width, first) if given else (block.n, block.first)
             shared = history.spikes, history.counts, history.columns
             populations.append((*place, *shared, block.ids, block.steps, block.used, block.tally, own))
-        listed_ = tuple(stored.arguments for stored in lane.projections)
-        return tuple(populations), listed_, lane.plastic, lane.inputs, lane.scratch
+        synapses = tuple(stored.arguments for stored in self._stored(lane))
+        plastic = tuple(lane.plastic[m[0]] for m in self.deliveries)
+        return tuple(populations), synapses, plastic, lane.inputs, lane.scratch
 
     def _sample(self, probe: tuple[Any, ...], steps: int) -> tuple[Any, ...]:
         neurons, every, _, used = probe
