@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 OUT ?= runs/digits_dvs
 
-.PHONY: demo test slow docs lint clean
+.PHONY: demo test oracles slow docs lint clean
 
 demo: $(VENV)/.demo
 	$(BIN)/neurosim train digits_dvs --out $(OUT) --seeds 0 --resume
@@ -17,6 +17,11 @@ demo: $(VENV)/.demo
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 	$(MAKE) docs
+
+# Brian2 and NEST, in an environment of their own that the first line makes
+oracles: $(VENV)/.dev
+	$(BIN)/python benchmarks/peers.py simulators
+	$(BIN)/python -m pytest -m oracle tests/oracles
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow

@@ -292,7 +292,7 @@ class Simulation:
         lane, populations = self.lanes[number], []
         for k, (block, history) in enumerate(zip(lane.blocks, self.history, strict=True)):
             first, width = int(history.columns[number]), int(np.diff(history.columns)[number])
-            if self.graph.populations[k].name in self.recorded:
+            if self.graph.populations[k].name in self.recorded and len(block.ids) < width * steps:
                 block.ids, block.steps = np.empty(width * steps, np.int32), np.empty(width * steps, np.int64)
             if self.graph.populations[k].name in self.rates.populations:
                 block.tally = np.empty(steps, np.int64)
