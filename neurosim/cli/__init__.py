@@ -59,7 +59,7 @@ def train(
 @app.command(name="simulate")
 def simulate_(
     name: Annotated[str, typer.Argument(help="Network: brunel, coba, cuba, microcircuit or stdp.")],
-    seconds: Annotated[float, typer.Option(help="Biological time [s].")] = 1.0,
+    seconds: Annotated[float, typer.Option(help="Biological time in seconds.")] = 1.0,
     scale: Annotated[float, typer.Option(help="Size relative to the published network.")] = 1.0,
     threads: Annotated[int | None, typer.Option(help="Threads. Default: all processors.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of connections, initial state and noise.")] = 1,
@@ -109,7 +109,7 @@ def stream_(
     model: Annotated[Path, typer.Argument(help="Folder of a finished run, or its model.safetensors.")],
     recordings: Annotated[list[Path], typer.Argument(help="Event files of the model's sensor, of any known format.")],
     no_grid: Annotated[bool, typer.Option("--no-grid", help="Event by event, without the model's time steps.")] = False,
-    packet: Annotated[int, typer.Option(help="Length of the packets that events come in [us].")] = 1000,
+    packet: Annotated[int, typer.Option(help="Length of the packets that events come in, in us.")] = 1000,
     to_json: Annotated[Path | None, typer.Option("--json", help="File to write the reports to.")] = None,
 ) -> None:
     """Classify recordings as they would come from the sensor; prints latency and throughput."""
