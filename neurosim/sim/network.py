@@ -195,6 +195,11 @@ class Network:
             return len(self._probes) - 1
         p = self._population(population, "population")
         if what == "spikes":
+            if neurons is not None or every != 1:
+                raise RangeError(
+                    "Network.probe: spikes are recorded of all neurons in every step, got "
+                    f"neurons={neurons!r}, every={every!r}; choose among `Simulation.spikes`."
+                )
             self._probes.append(SpikeProbe(population))
         elif what == "rate":
             if neurons is not None:

@@ -262,3 +262,11 @@ def test_a_source_may_repeat_a_spike_within_a_step(threads, layout):
     assert (simulation.state("cells")["v"] == 700).all() and len(simulation.spikes("source")) == 700
     twice = sim.feed(simulation, {source: (np.zeros(2000, int), np.zeros(2000, int))}).run(0.01)
     assert (twice.state("cells")["v"] == 2000).all() and (twice.spikes("source").neurons == 0).sum() == 2000
+
+
+@pytest.mark.parametrize("given", [{"neurons": [1]}, {"every": 2}])
+def test_a_probe_of_spikes_records_all_of_them(given):
+    net = sim.Network(dt=DT)
+    cells = net.population(units.IF(), 3, name="cells")
+    with pytest.raises(RangeError, match=r"Network.probe: spikes are recorded of all neurons in every step, got"):
+        net.probe(cells, "spikes", **given)
