@@ -206,8 +206,13 @@ class Simulation:
                 continue
             if self.step % probe.every == 0:
                 weight = self.synapses_of(probe.projection).weight
-                chosen = weight if probe.synapses is None else weight[np.asarray(probe.synapses)]
-                self.traces.setdefault(number, []).append(chosen[None])
+                chosen = np.arange(len(weight)) if probe.synapses is None else np.asarray(probe.synapses)
+                if chosen.max(initial=-1) >= len(weight):
+                    raise RangeError(
+                        f"WeightProbe {probe.projection!r}.synapses: must be below {len(weight)}, the number of "
+                        f"synapses, got {chosen.max()}."
+                    )
+                self.traces.setdefault(number, []).append(weight[chosen][None])
             due.append((self.step // probe.every + 1) * probe.every)
         return due
 

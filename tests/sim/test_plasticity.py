@@ -245,3 +245,10 @@ def test_a_probe_of_weights_needs_a_projection():
     net.probe("nothing", "weights")
     with pytest.raises(RangeError, match="no projection is called 'nothing'"):
         net.graph()
+
+
+def test_a_probe_of_synapses_that_do_not_exist_is_refused():
+    net = driven(sim.PairSTDP(), ([1], [0]), ([2], [0]))
+    net.probe("plastic", "weights", neurons=[3, 30])
+    with pytest.raises(RangeError, match=r"WeightProbe 'plastic'.synapses: must be below 30, .*got 30"):
+        net.run(0.01)
