@@ -12,7 +12,7 @@ LONGEST = 400  # lines
 # A part imports only from parts of a lower rank, or from itself. Parts of one rank are independent of each other,
 # but for what ALSO lists.
 RANKS = (
-    {"errors"}, {"files"}, {"events"}, {"units"}, {"kernels"}, {"graph"}, {"sim"}, {"nn"},
+    {"errors"}, {"files"}, {"events"}, {"units"}, {"kernels"}, {"graph"}, {"sim", "sdr"}, {"nn"},
     {"compress", "codecs", "data", "decode", "analysis", "interop", "ops", "counts"},
     {"train", "testing", "viz", "cite", "cli"},
 )  # fmt: skip
