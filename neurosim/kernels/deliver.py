@@ -40,21 +40,48 @@ def record(spikes, count, step, ids, steps, used):  # type: ignore[no-untyped-de
 
 
 @njit(nogil=True)
-def arriving(spikes, counts, borders, step, start, base, spread, begin, end):  # type: ignore[no-untyped-def]
-    """Find the runs of synapses that spikes reach in this step; returns how many, their bounds in begin, end."""
-    mask, found = len(counts) - 1, 0
-    for k in range(spread):
+def recall(under_way, spikes, counts, borders, step, base, spread):  # type: ignore[no-untyped-def]
+    """List the spikes that were under way in the step before, the oldest first; returns the bounds of the list.
+
+    under_way: a ring of a power of two places. A spike of neuron i in step s is listed as i * spread - s, so that in
+    step t it reaches row i * spread - s + t - base of the synapses.
+    """
+    mask, last = len(counts) - 1, 0
+    for k in range(spread, 0, -1):
         h = (step - base - k) & mask
         for thread in range(counts.shape[1]):
-            last = borders[thread] + counts[h, thread]
-            for s in range(borders[thread], last):
-                if spread > 1 and s + AHEAD < last:
-                    prefetch(start, spikes[h, s + AHEAD] * spread + k)
-                row = spikes[h, s] * spread + k
-                if start[row] < start[row + 1]:
-                    begin[found] = start[row]
-                    end[found] = start[row + 1]
-                    found += 1
+            for s in range(borders[thread], borders[thread] + counts[h, thread]):
+                under_way[last] = spikes[h, s] * spread - (step - base - k)
+                last += 1
+    return 0, last
+
+
+@njit(nogil=True)
+def renew(under_way, first, last, spikes, counts, borders, step, base, spread):  # type: ignore[no-untyped-def]
+    """Go on to ``step``: drop the spikes that have arrived everywhere, append those that begin to; returns bounds.
+
+    Looking through all delays for spikes in every step would cost small networks a fifth of their time.
+    """
+    mask, ring = len(counts) - 1, len(under_way) - 1
+    old, new = (step - base - spread) & mask, (step - base) & mask
+    for thread in range(counts.shape[1]):
+        first += counts[old, thread]
+        for s in range(borders[thread], borders[thread] + counts[new, thread]):
+            under_way[last & ring] = spikes[new, s] * spread - (step - base)
+            last += 1
+    return first, last
+
+
+@njit(nogil=True)
+def arriving(under_way, first, last, since, start, begin, end):  # type: ignore[no-untyped-def]
+    """Find the runs of synapses that spikes reach; returns how many, their bounds in begin, end. since: step - base."""
+    ring, found = len(under_way) - 1, 0
+    for i in range(first, last):
+        if i + AHEAD < last:
+            prefetch(start, under_way[(i + AHEAD) & ring] + since)
+        row = under_way[i & ring] + since
+        begin[found], end[found] = start[row], start[row + 1]
+        found += start[row] < start[row + 1]  # a branch would be foretold wrongly half of the time
     return found
 
 

@@ -91,7 +91,9 @@ from numba import njit
 
 from neurosim.kernels.barrier import meet
 from neurosim.kernels.bitrows import deliver_bits
-from neurosim.kernels.deliver import arriving, collect, deliver_each, deliver_shared, record, trace
+from neurosim.kernels.deliver import (
+    arriving, collect, deliver_each, deliver_shared, recall, record, renew, trace
+)
 from neurosim.kernels.deliver_layouts import (
     deliver_all, deliver_convolution, deliver_dense, deliver_one_to_one, deliver_out_degree, spiking
 )
@@ -121,7 +123,8 @@ def network_kernel(plan: NetworkPlan) -> ModuleType:
     traces)`` of a unit, ``(steps, neurons, cursor)`` of given spikes, ``(chance, flags, words, stream)`` of a Poisson
     source; projections: ``(start, target, weight, scale, base, spread)`` where synapses are listed by source, else
     ``(base, arguments)`` with those of the function that delivers; plastic: of each projection what `PLASTIC` lists;
-    inputs: per population a tuple of numbers; scratch: ``(begin, end, u, inboxes)``, the last by number of the port.
+    inputs: per population a tuple of numbers; scratch: ``(begin, end, u, inboxes, under_way)``, inboxes by number of
+    the port, under_way (see `neurosim.kernels.deliver`) by projection.
     """
     updates = [
         instantiate("spike_update", Program.from_text(p.program), plan.dtype, uniform=p.uniform) if p.program else None
@@ -147,12 +150,17 @@ def _libraries() -> str:
 
 
 def _run(plan: NetworkPlan) -> str:
-    lines = ["mode = flush_denormals()", "begin, end, u, inboxes = scratch"]
+    lines = ["mode = flush_denormals()", "begin, end, u, inboxes, under_way = scratch"]
     for k, population in enumerate(plan.populations):
         lines += _unpack(k, population)
     for k, joined in enumerate(plan.projections):
         listed = f"start{k}, target{k}, weight{k}, scale{k}, base{k}, spread{k}"
         lines.append(f"{listed if joined.deliver in LISTED else f'base{k}, synapses{k}'} = projections[{k}]")
+        if joined.deliver in LISTED:
+            lines += [
+                f"list{k} = under_way[{k}]",
+                f"from{k}, to{k} = recall(list{k}, {_spikes(joined)}, first, base{k}, spread{k})",
+            ]
         if joined.plasticity:
             lines.append(f"{PLASTIC[joined.plasticity].format(k=k)} = plastic[{k}]")
     lines.append("for t in range(first, last):")
@@ -163,9 +171,9 @@ def _run(plan: NetworkPlan) -> str:
         lines += [f"    {line}" for j in due for line in _deliver(j, plan.projections[j])]
         lines += [f"    {line}" for line in _step(k, population)]
         if k in instant:
-            lines.append("    meet(barrier, lanes)")
+            lines.append("    meet(barrier, lane, lanes)")
     lines += [f"    {line}" for k, p in enumerate(plan.projections) for line in _post(k, p)]
-    lines += ["    if (t + 1) % period == 0:", "        meet(barrier, lanes)", "restore_denormals(mode)"]
+    lines += ["    if (t + 1) % period == 0:", "        meet(barrier, lane, lanes)", "restore_denormals(mode)"]
     body = "\n".join(f"    {line}" for line in lines)
     return f"""
 
@@ -199,28 +207,33 @@ def _unpack(k: int, p: PopulationPlan) -> list[str]:
     return lines
 
 
+def _spikes(p: ProjectionPlan) -> str:
+    """The history of the spikes that it delivers."""
+    return f"spikes{p.source}, counts{p.source}, borders{p.source}"
+
+
 def _deliver(k: int, p: ProjectionPlan) -> list[str]:
-    if p.plasticity:
-        return _pre(k, p)
-    history, acc = f"spikes{p.source}, counts{p.source}, borders{p.source}, t", f"acc{p.target}[{p.port}]"
-    if p.target == BUNDLE:
-        acc = f"inboxes[{p.port}]"
+    acc = f"inboxes[{p.port}]" if p.target == BUNDLE else f"acc{p.target}[{p.port}]"
     if p.deliver not in LISTED:
         return [
-            f"runs = spiking({history}, base{k}, begin)",
+            f"runs = spiking({_spikes(p)}, t, base{k}, begin)",
             f"deliver_{p.deliver}({acc}, n{p.target}, begin, runs, *synapses{k})",
         ]
+    renewed = f"from{k}, to{k} = renew(list{k}, from{k}, to{k}, {_spikes(p)}, t, base{k}, spread{k})"
+    if p.plasticity:
+        return [renewed, *_pre(k, p)]
     return [
-        f"runs = arriving({history}, start{k}, base{k}, spread{k}, begin, end)",
+        renewed,
+        f"runs = arriving(list{k}, from{k}, to{k}, t - base{k}, start{k}, begin, end)",
         f"deliver_{p.deliver}({acc}, begin, end, runs, target{k}, weight{k}, scale{k})",
     ]
 
 
 def _pre(k: int, p: ProjectionPlan) -> list[str]:
     """Presynaptic spikes reach plastic synapses."""
-    s, m = p.source, p.modulator
+    m = p.modulator
     synapses = f"acc{p.target}[{p.port}], begin, found, start{k}, target{k}, weight{k}, pre{k}"
-    lines = [f"found = arriving_rows(spikes{s}, counts{s}, borders{s}, t, start{k}, base{k}, spread{k}, begin)"]
+    lines = [f"found = arriving_rows(list{k}, from{k}, to{k}, t - base{k}, start{k}, begin)"]
     if p.plasticity == SHORT_TERM:
         return [*lines, f"short_term_pre({synapses}, tables{k}, numbers{k}, t)"]
     if p.plasticity == STDP:

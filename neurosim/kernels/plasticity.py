@@ -48,17 +48,13 @@ def _soften(change, room, mu):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def arriving_rows(spikes, counts, borders, step, start, base, spread, rows):  # type: ignore[no-untyped-def]
-    """Find the rows of synapses that spikes reach in this step; returns how many."""
-    mask, found = len(counts) - 1, 0
-    for k in range(spread):
-        h = (step - base - k) & mask
-        for thread in range(counts.shape[1]):
-            for s in range(borders[thread], borders[thread] + counts[h, thread]):
-                row = spikes[h, s] * spread + k
-                if start[row] < start[row + 1]:
-                    rows[found] = row
-                    found += 1
+def arriving_rows(under_way, first, last, since, start, rows):  # type: ignore[no-untyped-def]
+    """Find the rows of synapses that spikes reach, see `neurosim.kernels.deliver`; returns how many."""
+    ring, found = len(under_way) - 1, 0
+    for i in range(first, last):
+        row = under_way[i & ring] + since
+        rows[found] = row
+        found += start[row] < start[row + 1]
     return found
 
 

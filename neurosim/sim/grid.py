@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neurosim.errors import RangeError
 from neurosim.graph import Graph, Population, SpikeSource, StateProbe
 from neurosim.graph.program import read_program
-from neurosim.sim.build import History, get_rows
+from neurosim.sim.build import History, get_rows, new_counts, new_list
 from neurosim.sim.layouts import listed
 from neurosim.sim.order import neighbours
 from neurosim.sim.simulation import Simulation
@@ -157,22 +157,25 @@ class GridEngine:
         height = 1 << (longest + CHUNK).bit_length()
         widths = [p.size for p in graph.populations]
         widths[self.number] = max(size, capacity)  # without a limit, one channel may spike as often as events fit
+        counts = new_counts(height, 1, len(widths))
         for k, width in enumerate(widths):
             borders = np.array([0, width])
-            spikes, counts = np.empty((height, max(1, width)), np.int32), np.zeros((height, 1), np.int64)
-            self.simulation.history[k] = History(spikes, counts, borders, borders)
+            spikes = np.empty((height, max(1, width)), np.int32)
+            self.simulation.history[k] = History(spikes, counts[:, :, k], borders, borders)
         self.histories = tuple(
             (h.spikes, h.counts, d) for h, d in zip(self.simulation.history, self.degrees, strict=True)
         )
-        most = max((widths[self._source(k)] * row[5] for k, row in enumerate(self.rows)), default=1)
-        lane.scratch = (np.empty(most, np.int64), np.empty(most, np.int64), *lane.scratch[2:])
+        ways = [(widths[self._source(k)], int(row[5])) for k, row in enumerate(self.rows)]
+        most = max((n * spread for n, spread in ways), default=0) + 1
+        lists = tuple(new_list(n, spread) for n, spread in ways)
+        lane.scratch = (*np.empty((2, most), np.int64), *lane.scratch[2:4], lists)
         size = graph.populations[-1].size
         self.sampled = np.empty((CHUNK, size if self.values_of else 0), graph.precision)
         self.used = np.zeros(1, np.int64)
         spikes_out = 0 if self.values_of else CHUNK * size
         self.found = np.empty(spikes_out, np.int64), np.empty(spikes_out, np.int32)
         self.nothing = self.found[0][:0].copy(), self.found[1][:0].copy(), self.sampled[:0].copy()
-        self.barrier = new_barrier()
+        self.barrier = new_barrier(1)
 
     def _bind(self) -> None:
         """What the time loop is called with, made once."""

@@ -21,7 +21,9 @@ from neurosim.sim.build import (
     Lane,
     borders,
     get_rows,
+    new_counts,
     new_history,
+    new_list,
     probed,
     traced,
 )
@@ -247,19 +249,23 @@ class Simulation:
         )
         self.make_room()
         self._kernel = self._load()
-        self._call(0, 0, 0, new_barrier())  # no step, but the time loop is compiled and loaded
+        self._call(0, 0, 0, new_barrier(lanes))  # no step, but the time loop is compiled and loaded
 
     def make_room(self) -> None:
         """Memory for the spikes that are under way, and for the rows of synapses they reach in one step."""
         from neurosim.kernels.inputs import TILE
 
         graph, names = self.graph, [p.name for p in self.graph.populations]
-        self.history = [new_history(p, self.cuts(p.name), self._height) for p in graph.populations]
+        counts = new_counts(self._height, self.threads, len(names))
+        self.history = [new_history(p, self.cuts(p.name), counts[:, :, k]) for k, p in enumerate(graph.populations)]
         for lane in self.lanes:
-            sources = [self.history[names.index(graph.projections[m[0]].source)] for m in self.deliveries]
-            reached = [h.spikes.shape[1] * s.spread for h, s in zip(sources, self._stored(lane), strict=True)]
-            begin, end = (np.empty(max(reached, default=0) + SPARE, np.int64) for _ in range(2))
-            lane.scratch = (begin, end, np.empty(TILE, np.uint32), lane.inboxes)
+            columns = [
+                self.history[names.index(graph.projections[m[0]].source)].spikes.shape[1] for m in self.deliveries
+            ]
+            ways = [(n, stored.spread) for n, stored in zip(columns, self._stored(lane), strict=True)]
+            most = max((n * spread for n, spread in ways), default=0) + SPARE
+            lists = tuple(new_list(n, spread) for n, spread in ways)
+            lane.scratch = (*np.empty((2, most), np.int64), np.empty(TILE, np.uint32), lane.inboxes, lists)
 
     def _stored(self, lane: Lane) -> list[Stored]:
         """What is delivered in a lane, in order."""
@@ -276,7 +282,7 @@ class Simulation:
         """Run all lanes up to step ``stop``, then gather what they recorded."""
         from neurosim.kernels.barrier import new_barrier
 
-        barrier, steps = new_barrier(), stop - self.step
+        barrier, steps = new_barrier(self.threads), stop - self.step
         workers = [
             threading.Thread(target=self._call, args=(lane, self.step, stop, barrier)) for lane in range(self.threads)
         ]
