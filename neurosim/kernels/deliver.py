@@ -101,8 +101,8 @@ def deliver_each(acc, begin, end, runs, target, weight, scale):  # type: ignore[
         if r + AHEAD < runs:
             for q in range(begin[r + AHEAD], end[r + AHEAD], 32):
                 prefetch(target, q)
-            for q in range(begin[r + AHEAD], end[r + AHEAD], 16):
                 prefetch(weight, q)
+                prefetch(weight, q + 16)
         for q in range(begin[r], end[r]):
             acc[target[q]] += weight_at(weight, q, scale)
 
