@@ -20,7 +20,7 @@ from neurosim.kernels.trace import Program
 UNIT, SPIKE_TIMES, POISSON = "unit", "spike_times", "poisson"
 BUNDLE = -1  # as a target: all populations
 STDP, REWARD, SHORT_TERM = "stdp", "reward", "short_term"
-LISTED = ("shared", "each", "runs")  # ways to deliver along synapses that are listed by source
+LISTED = ("shared", "each", "runs", "graded")  # ways to deliver along synapses that are listed by source
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class PopulationPlan:
         record: keep its spikes.
         traced: states that are recorded, as (index of the state).
         counted: count its spikes in each step.
+        signals: states that projections carry, as (number of the signal, index of the state).
     """
 
     kind: str = UNIT
@@ -52,6 +53,7 @@ class PopulationPlan:
     record: bool = True
     traced: tuple[int, ...] = ()
     counted: bool = False
+    signals: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class ProjectionPlan:
     ``deliver``: "shared" or "each" (synapses listed by source, with one weight or their own), "runs" (likewise, see
     `neurosim.kernels.runs`), "bits", "dense", "one_to_one", "convolution", "out_degree" or "all" (drawn again).
     ``instant``: spikes arrive in the step they are fired in; the source must then come before the target.
+    ``signal``: number of the state it carries instead of spikes ("graded"), or -1.
     ``plasticity``: "", "stdp", "reward" (by the spikes of population ``modulator``) or "short_term".
     """
 
@@ -73,6 +76,7 @@ class ProjectionPlan:
     instant: bool = False
     plasticity: str = ""
     modulator: int = -1
+    signal: int = -1
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,9 @@ from numba import njit
 
 from neurosim.kernels.barrier import meet
 from neurosim.kernels.bitrows import deliver_bits
-from neurosim.kernels.deliver import arriving, collect, deliver_each, deliver_shared, record, trace
+from neurosim.kernels.deliver import (
+    arriving, collect, deliver_each, deliver_graded, deliver_shared, keep_signal, record, trace
+)
 from neurosim.kernels.deliver_layouts import (
     deliver_all, deliver_convolution, deliver_dense, deliver_one_to_one, deliver_out_degree, spiking
 )
@@ -121,7 +127,8 @@ def network_kernel(plan: NetworkPlan) -> ModuleType:
     traces)`` of a unit, ``(steps, neurons, cursor)`` of given spikes, ``(chance, flags, words, stream)`` of a Poisson
     source; projections: ``(start, target, weight, scale, base, spread)`` where synapses are listed by source, else
     ``(base, arguments)`` with those of the function that delivers; plastic: of each projection what `PLASTIC` lists;
-    inputs: per population a tuple of numbers; scratch: ``(begin, end, u, inboxes)``, the last by number of the port.
+    inputs: per population a tuple of numbers; scratch: ``(begin, end, u, inboxes, signals)``, inboxes by number of the
+    port, signals the last values [H, N] of each state that projections carry.
     """
     updates = [
         instantiate("spike_update", Program.from_text(p.program), plan.dtype, uniform=p.uniform) if p.program else None
@@ -147,7 +154,7 @@ def _libraries() -> str:
 
 
 def _run(plan: NetworkPlan) -> str:
-    lines = ["mode = flush_denormals()", "begin, end, u, inboxes = scratch"]
+    lines = ["mode = flush_denormals()", "begin, end, u, inboxes, signals = scratch"]
     for k, population in enumerate(plan.populations):
         lines += _unpack(k, population)
     for k, joined in enumerate(plan.projections):
@@ -205,6 +212,9 @@ def _deliver(k: int, p: ProjectionPlan) -> list[str]:
     history, acc = f"spikes{p.source}, counts{p.source}, borders{p.source}, t", f"acc{p.target}[{p.port}]"
     if p.target == BUNDLE:
         acc = f"inboxes[{p.port}]"
+    if p.signal >= 0:
+        listed = f"start{k}, target{k}, weight{k}, scale{k}, base{k}, spread{k}"
+        return [f"deliver_graded({acc}, signals[{p.signal}], t, {listed})"]
     if p.deliver not in LISTED:
         return [
             f"runs = spiking({history}, base{k}, begin)",
@@ -263,6 +273,8 @@ def _step(k: int, p: PopulationPlan) -> list[str]:
         lines.append(f"record(out, found, t, ids{k}, steps{k}, used{k})")
     if p.counted:
         lines.append(f"tally{k}[t - first] = found")
+    for j, state in p.signals:
+        lines.append(f"keep_signal(w{k}, {state}, signals[{j}][t & (len(signals[{j}]) - 1)], first{k}, n{k})")
     for j, state in enumerate(p.traced):
         lines.append(f"trace(w{k}, {state}, t, traces{k}[{j}])")
     return lines

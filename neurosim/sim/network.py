@@ -141,6 +141,7 @@ class Network:
         layout: str = "auto",
         weight_type: str = "float",
         scale: float | None = None,
+        signal: str = "spikes",
     ) -> str:
         """Connect two populations.
 
@@ -155,6 +156,8 @@ class Network:
             layout: how synapses are kept in memory; no result depends on it. See `neurosim.graph.Projection`.
             weight_type: "float", "float16" or "int8".
             scale: of int8 weights.
+            signal: "spikes", or a state of ``pre`` whose value every synapse passes on in each step, times its weight,
+                such as the slow inward current "i_sic" of `LiRinzel`.
 
         Returns:
             The projection's name, for `probe` and `Simulation.synapses_of`.
@@ -164,7 +167,7 @@ class Network:
         ports = target.ports if isinstance(target, Population) else ()
         port = port if port is not None or not ports else ports[0]
         name = name or f"{pre} -> {post}{f' ({port})' if len(ports) > 1 else ''} {len(self._projections)}"
-        kept = {"plasticity": plasticity, "layout": layout, "weight_type": weight_type, "scale": scale}
+        kept = {"plasticity": plasticity, "layout": layout, "weight_type": weight_type, "scale": scale, "signal": signal}
         self._projections.append(
             Projection(name, pre, post, port or "", rule, _weight(weight), self._steps(delay), **kept)  # type: ignore[arg-type]
         )

@@ -23,6 +23,7 @@ from neurosim.sim.build import (
     get_rows,
     new_history,
     probed,
+    signals_of,
     traced,
 )
 from neurosim.sim.bundles import deliveries
@@ -157,7 +158,7 @@ class Simulation:
         """Synapses that the recorded spikes reach: each spike times the out-degree of its neuron."""
         events = 0
         for k, p in enumerate(self.graph.projections):
-            if p.source not in self.recorded:
+            if p.source not in self.recorded or p.graded:
                 continue
             size = self.graph.population(p.source).size
             spikes = np.bincount(self.spikes(p.source).neurons, minlength=size)
@@ -241,7 +242,7 @@ class Simulation:
         rewards, backs = plasticity.lags(graph)
         longest = max([stored.base + stored.spread - 1 for stored in made] + rewards + backs, default=1)
         self._period = min([stored.base for stored in made if stored.base] + rewards, default=64)
-        self._height = 1 << (longest + self._period).bit_length()
+        self.height = 1 << (longest + self._period).bit_length()
         self._largest_chunk = max(
             self._period, LARGEST_RECORD // max(1, *(cut[-1] for cut in cuts)) if cuts else LARGEST_RECORD
         )
@@ -254,12 +255,15 @@ class Simulation:
         from neurosim.kernels.inputs import TILE
 
         graph, names = self.graph, [p.name for p in self.graph.populations]
-        self.history = [new_history(p, self.cuts(p.name), self._height) for p in graph.populations]
+        self.history = [new_history(p, self.cuts(p.name), self.height) for p in graph.populations]
+        self.signals = tuple(  # values of the states that projections carry, in the last steps
+            np.zeros((self.height, max(1, graph.populations[k].size)), graph.precision) for k, _ in signals_of(graph)
+        )
         for lane in self.lanes:
             sources = [self.history[names.index(graph.projections[m[0]].source)] for m in self.deliveries]
             reached = [h.spikes.shape[1] * s.spread for h, s in zip(sources, self._stored(lane), strict=True)]
             begin, end = (np.empty(max(reached, default=0) + SPARE, np.int64) for _ in range(2))
-            lane.scratch = (begin, end, np.empty(TILE, np.uint32), lane.inboxes)
+            lane.scratch = (begin, end, np.empty(TILE, np.uint32), lane.inboxes, self.signals)
 
     def _stored(self, lane: Lane) -> list[Stored]:
         """What is delivered in a lane, in order."""
