@@ -14,6 +14,7 @@ from neurosim.errors import RangeError, ShapeError, check_choice, check_number, 
 from neurosim.events import Events
 from neurosim.graph import (
     CurrentInput,
+    Explicit,
     Graph,
     LogNormal,
     Normal,
@@ -26,8 +27,10 @@ from neurosim.graph import (
     SpikeProbe,
     SpikeSource,
     StateProbe,
+    TripartiteBernoulli,
     WeightProbe,
 )
+from neurosim.kernels.trace import Program
 from neurosim.sim.recording import Spikes
 from neurosim.sim.simulation import Simulation
 from neurosim.units import Unit
@@ -172,6 +175,54 @@ class Network:
             Projection(name, pre, post, port or "", rule, _weight(weight), self._steps(delay), **kept)  # type: ignore[arg-type]
         )
         return name
+
+    def connect_tripartite(
+        self,
+        pre: str,
+        post: str,
+        third: str,
+        *,
+        rule: TripartiteBernoulli,
+        primary: Mapping[str, Any] | None = None,
+        third_in: Mapping[str, Any] | None = None,
+        third_out: Mapping[str, Any] | None = None,
+    ) -> tuple[str, str, str]:
+        """Connect two populations, some of the synapses together with a cell of a ``third``, such as an astrocyte.
+
+        Three ordinary projections result, drawn here from the network's seed: ``pre`` to ``post``; for each synapse
+        that has a third cell, ``pre`` to that cell, and that cell to ``post``. Two synapses of a target may have one
+        third cell, which then acts twice, as in NEST.
+
+        Args:
+            rule: `TripartiteBernoulli`.
+            primary, third_in, third_out: of each projection what `connect` takes: weight (one number), delay, port,
+                signal, name, ...; a third cell that never spikes gives its output, such as ``i_sic``, by default.
+
+        Returns:
+            The names of the three projections.
+
+        Raises:
+            RangeError: another rule, pools that do not fit the populations, what `connect` refuses.
+        """
+        if not isinstance(rule, TripartiteBernoulli):
+            raise RangeError(
+                "Network.connect_tripartite.rule: must be TripartiteBernoulli(p_primary=0.1, p_third=0.5) or such, "
+                f"got {rule!r}."
+            )
+        ends = {"pre": pre, "post": post, "third": third}
+        sizes = [self._population(name, where).size for where, name in ends.items()]
+        rule.check("Network.connect_tripartite", *sizes[1:])
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, len(self._projections)]))
+        i, j, k = rule.draw(*sizes, pre == post, rng)
+        mine = k >= 0
+        cell, output = self._population(third, "third"), {}
+        if isinstance(cell, Population) and not cell.spiking:
+            output = {"signal": cell.state[Program.from_text(cell.program).output]}
+        return (
+            self.connect(pre, post, rule=Explicit(i, j), **(primary or {})),
+            self.connect(pre, third, rule=Explicit(i[mine], k[mine]), **(third_in or {})),
+            self.connect(third, post, rule=Explicit(k[mine], j[mine]), **{**output, **(third_out or {})}),
+        )
 
     def poisson(self, target: str, rate: ArrayLike, weight: float, *, port: str | None = None) -> None:
         """Give every neuron of ``target`` its own Poisson input of ``rate`` [Hz], each spike with ``weight``."""
