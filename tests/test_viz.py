@@ -276,9 +276,10 @@ def test_a_raster_with_states_shows_every_state_with_its_mean() -> None:
     spikes = {"cells": Spikes(np.array([0.1, 0.2]), np.array([0, 1], np.int32))}
     t, y = np.arange(5) * 0.1, np.arange(15.0).reshape(5, 3)
     axes = viz.raster_with_states(spikes, {"cells": 2}, 0.5, {"glia: calcium [uM]": (t, y), "b": (t, y)})
-    assert len(axes) == 3 and [len(ax.lines) for ax in axes] == [1, 4, 4]
-    np.testing.assert_allclose(axes[1].lines[-1].get_ydata(), y.mean(axis=1))
-    np.testing.assert_allclose(axes[1].lines[-1].get_xdata(), t * 1e3)
+    assert [len(ax.lines) for ax in axes] == [1, 1, 4, 4]
+    np.testing.assert_allclose(axes[2].lines[-1].get_ydata(), y.mean(axis=1))
+    np.testing.assert_allclose(axes[2].lines[-1].get_xdata(), t * 1e3)
+    assert axes[1].lines[0].get_ydata().sum() == pytest.approx(2 / 2 / 5e-3)  # two spikes, two cells, bins of 5 ms
     with pytest.raises(RangeError, match=r"states: must hold at least one state"):
         viz.raster_with_states(spikes, {"cells": 2}, 0.5, {})
     with pytest.raises(ShapeError, match=r"states\['a'\]: must be \(T, M\)"):
