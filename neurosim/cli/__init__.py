@@ -65,7 +65,9 @@ def simulate_(
     seed: Annotated[int, typer.Option(help="Seed of connections, initial state and noise.")] = 1,
     precision: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     to_json: Annotated[Path | None, typer.Option("--json", help="File to write the report to.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Picture of the spikes to write, and of states that the network records.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture of the spikes to write, and of states that the network records.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Simulate a network of the literature; prints its activity and how fast it ran."""

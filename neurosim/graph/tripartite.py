@@ -1,4 +1,4 @@
-"""Tripartite connectivity: synapses between neurons, some of which a third cell, such as an astrocyte, takes part in."""
+"""Tripartite connectivity: synapses between neurons, some of which have a third cell, such as an astrocyte."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class TripartiteBernoulli:
                 )
         elif targets * self.pool_size != thirds:
             raise RangeError(
-                f"{where}.pool_size: blocks with pool_size {self.pool_size} need {targets * self.pool_size} third cells "
-                f"for {targets} targets, got {thirds}."
+                f"{where}.pool_size: blocks with pool_size {self.pool_size} need {targets * self.pool_size} third "
+                f"cells for {targets} targets, got {thirds}."
             )
 
     def pools(self, targets: int, thirds: int, rng: np.random.Generator) -> Indices:

@@ -137,7 +137,8 @@ class UnitLayer(Layer):
 class Spiking(UnitLayer):
     """A layer of units over any leading shape: ``x (T, B, ...) -> y (T, B, ...)``, one unit per element of ``...``.
 
-    A unit with several ports takes a tuple of tensors, one per port. Arguments are those of `UnitLayer`.
+    A unit with several ports takes a tuple of tensors, one per port, or a dict by their names (see `Ports`). Arguments
+    are those of `UnitLayer`.
 
     Shape:
         x (T, B, ...) -> y (T, B, ...), spikes in {0, 1} or the membrane; state: dict of (B, ...), one per state name.
@@ -155,16 +156,26 @@ class Spiking(UnitLayer):
     """
 
     def forward(
-        self, x: Tensor | tuple[Tensor, ...], state: dict[str, Tensor] | None = None
+        self, x: Tensor | tuple[Tensor, ...] | dict[str, Tensor], state: dict[str, Tensor] | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Run all time steps; see the class."""
-        x = x if isinstance(x, tuple) else (x,)
+        x = self.inputs(x)
         self._check_ports(x)
         c = self.coefficients(x[0].shape[2:], x[0].dtype)
         start = self.start(state, self.unit.state, x[0])
         ports = x[0].unsqueeze(0) if len(x) == 1 else torch.stack(x)
         y, end, _ = ops.spiking(ports, c, start, self._k, self._text, self.chunk(ports, c, start))
         return y, dict(zip(self.unit.state, end.unbind(), strict=True))
+
+    def inputs(self, x: Tensor | tuple[Tensor, ...] | dict[str, Tensor]) -> tuple[Tensor, ...]:
+        """What is given to each port, in their order."""
+        if not isinstance(x, dict):
+            return x if isinstance(x, tuple) else (x,)
+        if set(x) != set(self.unit.ports):
+            raise ShapeError(
+                f"{type(self).__name__}: {type(self.unit).__name__} has ports {self.unit.ports}, got {tuple(x)}."
+            )
+        return tuple(x[port] for port in self.unit.ports)
 
     def _check_ports(self, x: tuple[Tensor, ...]) -> None:
         ports = self.unit.ports

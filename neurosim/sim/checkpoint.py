@@ -75,8 +75,8 @@ def put(simulation: Simulation, step: int, arrays: Arrays) -> None:
         if p.name in simulation.recorded and f"spike steps {k}" in arrays:
             simulation.recorded[p.name] = [(arrays[f"spike steps {k}"], arrays[f"spike neurons {k}"])]
     for j, values in enumerate(simulation.signals):
-        kept = arrays[f"signal {j}"][-simulation.height :]
-        values[np.arange(step - len(kept), step) % simulation.height] = kept
+        last = arrays[f"signal {j}"][-simulation.height :]
+        values[np.arange(step - len(last), step) % simulation.height] = last
     for k, rule, parts, blocks, cuts in _plastic(simulation):
         kept = [arrays[f"plasticity {k} {j}"] for j in range(plasticity.KEPT[rule.kind])]
         plasticity.put(rule, parts, blocks, cuts, kept)

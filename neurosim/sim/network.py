@@ -30,6 +30,7 @@ from neurosim.graph import (
     TripartiteBernoulli,
     WeightProbe,
 )
+from neurosim.graph.base import whole
 from neurosim.kernels.trace import Program
 from neurosim.sim.recording import Spikes
 from neurosim.sim.simulation import Simulation
@@ -170,7 +171,13 @@ class Network:
         ports = target.ports if isinstance(target, Population) else ()
         port = port if port is not None or not ports else ports[0]
         name = name or f"{pre} -> {post}{f' ({port})' if len(ports) > 1 else ''} {len(self._projections)}"
-        kept = {"plasticity": plasticity, "layout": layout, "weight_type": weight_type, "scale": scale, "signal": signal}
+        kept = {
+            "plasticity": plasticity,
+            "layout": layout,
+            "weight_type": weight_type,
+            "scale": scale,
+            "signal": signal,
+        }
         self._projections.append(
             Projection(name, pre, post, port or "", rule, _weight(weight), self._steps(delay), **kept)  # type: ignore[arg-type]
         )
@@ -209,13 +216,13 @@ class Network:
                 "Network.connect_tripartite.rule: must be TripartiteBernoulli(p_primary=0.1, p_third=0.5) or such, "
                 f"got {rule!r}."
             )
-        ends = {"pre": pre, "post": post, "third": third}
-        sizes = [self._population(name, where).size for where, name in ends.items()]
-        rule.check("Network.connect_tripartite", *sizes[1:])
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, len(self._projections)]))
-        i, j, k = rule.draw(*sizes, pre == post, rng)
-        mine = k >= 0
+        sources, targets = (self._population(name, where).size for where, name in (("pre", pre), ("post", post)))
         cell, output = self._population(third, "third"), {}
+        rule.check("Network.connect_tripartite", targets, cell.size)
+        seed = whole("Network.seed", self.seed, high=2**64 - 1)
+        rng = np.random.Generator(np.random.Philox(key=np.array([seed, len(self._projections)], np.uint64)))
+        i, j, k = rule.draw(sources, targets, cell.size, pre == post, rng)
+        mine = k >= 0
         if isinstance(cell, Population) and not cell.spiking:
             output = {"signal": cell.state[Program.from_text(cell.program).output]}
         return (

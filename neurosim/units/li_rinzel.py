@@ -18,7 +18,7 @@ NANO = 1e3  # nM per uM
 
 @dataclass(frozen=True)
 class LiRinzel(Unit):
-    """Astrocyte after Li & Rinzel: IP3 that spikes raise, calcium that it lets out of the store, a current that follows.
+    """Astrocyte after Li & Rinzel: IP3 that spikes raise, calcium that it lets out of the store, and a current.
 
     tau_ip3 dip3/dt = ip3_0 - ip3, and ip3 += delta_ip3 x for input x;
     dca/dt = channel - pump + leak + flux, with er = (ca_tot - ca) / ratio_er,
@@ -89,9 +89,7 @@ class LiRinzel(Unit):
         super().__post_init__()
         check_choice("LiRinzel.convention", self.convention, ("neurosim", "nest"))
         if not isinstance(self.substeps, int) or not 1 <= self.substeps <= MOST_SUBSTEPS:
-            raise RangeError(
-                f"LiRinzel.substeps: must be a whole number in 1..{MOST_SUBSTEPS}, got {self.substeps!r}."
-            )
+            raise RangeError(f"LiRinzel.substeps: must be a whole number in 1..{MOST_SUBSTEPS}, got {self.substeps!r}.")
         may_be_zero = ("ip3_0", "delta_ip3", "sic_threshold", "sic_scale")
         for name in (f.name for f in fields(self) if f.name not in ("substeps", "convention")):
             value, where_ = getattr(self, name), f"LiRinzel.{name}"

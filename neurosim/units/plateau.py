@@ -20,10 +20,10 @@ MOST_BRANCHES = 64
 class PlateauLIF(Unit):
     """Leaky integrate-and-fire soma, tau_mem dv/dt = -v + x_soma, whose threshold is nearer while a branch is up.
 
-    Input to a branch is counted: the first into a closed branch opens it for ``window``, and what arrives until then is
+    Input to a branch is counted: the first into a closed branch opens it for ``window``, and what arrives within it is
     added up. Where the count reaches ``coincident`` a plateau begins in that step and lasts ``plateau``; the branch
     closes, and a new count that is reached begins the plateau anew. A spike is v + boost (branches up) > v_threshold;
-    then v = 0, and plateaus go on. A plateau alone never fires: soma input that is too small by itself fires during one.
+    then v = 0, and plateaus go on. A plateau alone never fires; soma input too small by itself fires during one.
 
     Args:
         tau_mem: membrane time constant of the soma [s], or `Decay` per step.

@@ -29,7 +29,7 @@ def test_counts_are_binomial_within_four_sigma(p, q):
 
 
 def test_members_of_a_pool_and_targets_have_equal_chances():
-    pre, post, third = draw(Rule(0.5, 1.0, 5), 400, 100, 10)
+    _, post, third = draw(Rule(0.5, 1.0, 5), 400, 100, 10)
     members = [np.unique(third[post == j]) for j in range(100)]
     assert {len(m) for m in members} == {5}  # 200 draws from each pool of five
     shares = np.concatenate([np.bincount(third[post == j], minlength=10)[m] for j, m in enumerate(members)])
@@ -117,7 +117,7 @@ def test_the_seed_and_nothing_else_decides():
         (lambda: Rule(0.5, 0.5, 2, "blocks"), r"pool_type: must be one of.*Did you mean 'block'"),
         (lambda: Rule(0.5, 0.5, autapses=1), r"autapses: must be True or False"),
         (lambda: network(rule=Rule(0.5, 0.5, 21)), r"pool_size: must be at most the 20 third cells there are, got 21"),
-        (lambda: network(rule=Rule(0.5, 0.5, 1, "block"), thirds=30), "a multiple of the 30 third cells as targets, got 40"),
+        (lambda: network(rule=Rule(0.5, 0.5, 1, "block"), thirds=30), "of the 30 third cells as targets, got 40"),
         (lambda: network(rule=Rule(0.5, 0.5, 2, "block")), "need 80 third cells for 40 targets, got 20"),
         (lambda: network(rule=Rule(0.5, 0.5, 1, "block"), thirds=0), "a multiple of the 0 third cells"),
         (lambda: network(rule=sim.Bernoulli(0.5)), r"connect_tripartite\.rule: must be TripartiteBernoulli"),
@@ -127,6 +127,12 @@ def test_the_seed_and_nothing_else_decides():
 def test_bad_input_is_refused(make, message):
     with pytest.raises((RangeError, ShapeError), match=message):
         make()
+
+
+def test_any_seed_of_a_graph_will_do_and_others_are_refused():
+    network(seed=2**64 - 1)
+    with pytest.raises(RangeError, match=r"Network\.seed: must be a whole number in 0"):
+        network(seed=-1)
 
 
 def test_third_cells_that_spike_send_spikes():

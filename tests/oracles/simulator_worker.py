@@ -172,7 +172,9 @@ def nest_tripartite(given: Arrays) -> Arrays:
     found = {}
     for name, (a, b) in {"primary": (pre, post), "third_in": (pre, third), "third_out": (third, post)}.items():
         ends = nest.GetConnections(a, b).get(["source", "target"])
-        found[name] = np.stack([np.asarray(ends["source"]) - a[0].global_id, np.asarray(ends["target"]) - b[0].global_id])
+        found[name] = np.stack(
+            [np.asarray(ends["source"]) - a[0].global_id, np.asarray(ends["target"]) - b[0].global_id]
+        )
     return found
 
 

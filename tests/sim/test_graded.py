@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_reference import simulate
-from test_simulation import spikes_of
 
 from neurosim import graph as g
 from neurosim import sim, units

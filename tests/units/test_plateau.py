@@ -73,7 +73,7 @@ def test_branches_count_apart_and_add_up():
     apart = run(unit, at([]), at([5]), at([5]), at([5]))[1]
     assert not any(apart[f"up_{k}"].any() for k in range(3))
     fired = [
-        run(unit, at([6], amount=0.5), *(at([5] * 2 if k < ups else [])for k in range(3)))[0].any() for ups in range(4)
+        run(unit, at([6], amount=0.5), *(at([5] * 2 if k < ups else []) for k in range(3)))[0].any() for ups in range(4)
     ]
     assert fired == [False, False, True, True]
 

@@ -1,4 +1,4 @@
-"""Neurons and astrocytes: calcium waves that the neurons' spikes start, and a slow current that makes them fire more."""
+"""Neurons and astrocytes: calcium waves that spikes start, and a slow current that makes neurons fire more."""
 
 from __future__ import annotations
 
