@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neurosim.errors import RangeError, ShapeError, check_seconds, nearest
+from neurosim.errors import RangeError, ShapeError, UnsupportedError, check_seconds, nearest
 from neurosim.kernels.trace import trace
 from neurosim.nn import ops
 from neurosim.nn.layer import Layer, check_input, check_state
@@ -131,6 +131,11 @@ class UnitLayer(Layer):
     def chunk(self, *tensors: Tensor) -> int:
         """Steps between marked states when a gradient will be needed, else 0 (nothing is kept)."""
         needed = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+        if needed and not self.unit.trains:
+            raise UnsupportedError(
+                f"{type(self).__name__}: {type(self.unit).__name__} is for simulation and has no gradient. "
+                "Run it under torch.no_grad(), or on inputs that need none."
+            )
         return ops.CHUNK if needed else 0
 
 

@@ -29,7 +29,8 @@ class LiRinzel(Unit):
 
     ip3 is solved exactly, ca and h by classical Runge-Kutta. Concentrations are uM, times s, the current pA. Use a
     ``dt`` of 10 ms or less. It never spikes: the layer's output is i_sic, and in a simulation
-    ``connect(..., signal="i_sic")`` brings it to neurons.
+    ``connect(..., signal="i_sic")`` brings it to neurons. It does not train: the adjoint of four nested stages is too
+    large to derive.
 
     Args:
         substeps: Runge-Kutta steps in one time step, 1..64.
@@ -84,6 +85,7 @@ class LiRinzel(Unit):
         "channel", "leak", "pump", "delta", "sic_threshold", "sic_scale",
     )  # fmt: skip
     output: ClassVar = "i_sic"
+    trains: ClassVar = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from neurosim import nn, sim, testing, units
-from neurosim.errors import RangeError
+from neurosim.errors import RangeError, UnsupportedError
 from neurosim.units import AdEx, ConductanceLIF, CurrentLIF, CurrentPort, HodgkinHuxley, LiRinzel
 from neurosim.units.ops import log_from_one
 
@@ -127,6 +127,9 @@ def test_in_a_layer_it_gives_its_current():
     y, state = nn.Spiking(LiRinzel(delta_ip3=1.0), dt=1e-3)((torch.ones(400, 1, 2), torch.zeros(400, 1, 2)))
     assert y.shape == (400, 1, 2) and (y[-1] > 0).all() and (y[0] == 0).all()
     np.testing.assert_array_equal(y[-1], state["i_sic"])
+    x = torch.ones(4, 1, 2, requires_grad=True)
+    with pytest.raises(UnsupportedError, match="Spiking: LiRinzel is for simulation and has no gradient"):
+        nn.Spiking(LiRinzel())((x, x))
 
 
 NEURONS = [
