@@ -128,6 +128,16 @@ class UnitLayer(Layer):
             check_state(self, name, state[name], x.shape[1:])
         return torch.stack([state[name].to(x.dtype) for name in names])
 
+    def inputs(self, x: Tensor | tuple[Tensor, ...] | dict[str, Tensor]) -> tuple[Tensor, ...]:
+        """What is given to each port, in their order."""
+        if not isinstance(x, dict):
+            return x if isinstance(x, tuple) else (x,)
+        if set(x) != set(self.unit.ports):
+            raise ShapeError(
+                f"{type(self).__name__}: {type(self.unit).__name__} has ports {self.unit.ports}, got {tuple(x)}."
+            )
+        return tuple(x[port] for port in self.unit.ports)
+
     def chunk(self, *tensors: Tensor) -> int:
         """Steps between marked states when a gradient will be needed, else 0 (nothing is kept)."""
         needed = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
@@ -171,16 +181,6 @@ class Spiking(UnitLayer):
         ports = x[0].unsqueeze(0) if len(x) == 1 else torch.stack(x)
         y, end, _ = ops.spiking(ports, c, start, self._k, self._text, self.chunk(ports, c, start))
         return y, dict(zip(self.unit.state, end.unbind(), strict=True))
-
-    def inputs(self, x: Tensor | tuple[Tensor, ...] | dict[str, Tensor]) -> tuple[Tensor, ...]:
-        """What is given to each port, in their order."""
-        if not isinstance(x, dict):
-            return x if isinstance(x, tuple) else (x,)
-        if set(x) != set(self.unit.ports):
-            raise ShapeError(
-                f"{type(self).__name__}: {type(self.unit).__name__} has ports {self.unit.ports}, got {tuple(x)}."
-            )
-        return tuple(x[port] for port in self.unit.ports)
 
     def _check_ports(self, x: tuple[Tensor, ...]) -> None:
         ports = self.unit.ports

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from neurosim import nn, testing, units
+from neurosim.analysis import record
 from neurosim.errors import NotLowerableError, ShapeError
 
 UNIT = units.PlateauLIF(coincident=2, plateau=20e-3, boost=0.5)
@@ -70,6 +71,12 @@ def test_e1_the_event_form_equals_the_layers_spike_for_spike(bias):
     assert {(p.source, p.target, p.port) for p in graph.projections} == {
         ("input", "0.dend.1", "x"), ("input", "1", "soma"), ("0.dend.1", "1", "dend"), ("1", "3", "x"),
     }  # fmt: skip
+
+
+def test_states_of_a_unit_behind_ports_are_recorded():
+    model, x = two_compartments(), frames(20, 2, 30)
+    (v,) = record(model, x, "v").values()
+    assert torch.equal(v[-1], model(x)[1][1]["v"])
 
 
 def test_both_ports_may_be_fed_by_one_population():

@@ -50,8 +50,13 @@ def astrocytes(seed, sizes, longest, steps, precision="float64"):
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.sampled_from([np.float32, np.float64]), st.integers(0, 2**32 - 1), st.tuples(st.integers(1, 9), st.integers(1, 150), st.integers(1, 140)),
-       st.sampled_from([1, 5, 40]), st.integers(1, 50))  # fmt: skip
+@given(
+    st.sampled_from([np.float32, np.float64]),
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(1, 9), st.integers(1, 150), st.integers(1, 140)),
+    st.sampled_from([1, 5, 40]),
+    st.integers(1, 50),
+)
 def test_random_networks_with_graded_projections_equal_the_slow_reference_bit_for_bit(
     dtype, seed, sizes, longest, steps
 ):

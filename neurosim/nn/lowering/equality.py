@@ -17,7 +17,7 @@ from neurosim.graph import SpikeProbe
 from neurosim.nn.lowering.lower import INPUT, evaluation_form, lower, read_out
 from neurosim.nn.readout import Readout
 from neurosim.nn.recurrent import Recurrent
-from neurosim.nn.spiking import Spiking, UnitLayer
+from neurosim.nn.spiking import UnitLayer
 from neurosim.sim import Simulation, feed
 
 
@@ -139,8 +139,7 @@ def _run_dense(model: nn.Module, x: Tensor) -> tuple[dict[str, _Call], Tensor]:
 
     def keep(name: str) -> Any:
         def hook(layer: UnitLayer, given: tuple[Any, ...], output: Any) -> None:
-            x = layer.inputs(given[0]) if isinstance(layer, Spiking) else given[:1]
-            calls[name] = _Call(layer, x, output[0])
+            calls[name] = _Call(layer, layer.inputs(given[0]), output[0])
 
         return hook
 
