@@ -268,3 +268,21 @@ def test_without_matplotlib_the_message_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"pip install 'neurosim\[viz\]'"):
         viz.raster(np.ones((3, 2)), 1e-3)
+
+
+def test_a_raster_with_states_shows_every_state_with_its_mean() -> None:
+    from neurosim.sim import Spikes
+
+    spikes = {"cells": Spikes(np.array([0.1, 0.2]), np.array([0, 1], np.int32))}
+    t, y = np.arange(5) * 0.1, np.arange(15.0).reshape(5, 3)
+    axes = viz.raster_with_states(spikes, {"cells": 2}, 0.5, {"glia: calcium [uM]": (t, y), "b": (t, y)})
+    assert [len(ax.lines) for ax in axes] == [1, 1, 4, 4]
+    np.testing.assert_allclose(axes[2].lines[-1].get_ydata(), y.mean(axis=1))
+    np.testing.assert_allclose(axes[2].lines[-1].get_xdata(), t * 1e3)
+    assert axes[1].lines[0].get_ydata().sum() == pytest.approx(2 / 2 / 5e-3)  # two spikes, two cells, bins of 5 ms
+    with pytest.raises(RangeError, match=r"states: must hold at least one state"):
+        viz.raster_with_states(spikes, {"cells": 2}, 0.5, {})
+    with pytest.raises(ShapeError, match=r"states\['a'\]: must be \(T, M\)"):
+        viz.raster_with_states(spikes, {"cells": 2}, 0.5, {"a": (t, t)})
+    with pytest.raises(ShapeError, match=r"states\['a'\]: must be times \(T,\) and values \(T, M\)"):
+        viz.raster_with_states(spikes, {"cells": 2}, 0.5, {"a": (t[1:], y)})

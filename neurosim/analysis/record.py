@@ -101,10 +101,10 @@ def unroll(layer: UnitLayer, x: Any, state: State) -> Iterator[dict[str, Tensor]
 
     Recurrent layers run like any other, and because chunks give what the whole gives, so do spikes and gradients.
     """
-    ports = x if isinstance(x, tuple) else (x,)
+    ports = layer.inputs(x)
     for t in range(ports[0].shape[0]):
         step = tuple(p[t : t + 1] for p in ports)
-        _, state = layer.forward(step if isinstance(x, tuple) else step[0], state)  # not layer(...): no hooks
+        _, state = layer.forward(step if len(step) > 1 else step[0], state)  # not layer(...): no hooks
         yield state
 
 

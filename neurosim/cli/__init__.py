@@ -58,14 +58,16 @@ def train(
 
 @app.command(name="simulate")
 def simulate_(
-    name: Annotated[str, typer.Argument(help="Network: brunel, coba, cuba, microcircuit or stdp.")],
+    name: Annotated[str, typer.Argument(help="Network: astro, brunel, coba, cuba, microcircuit or stdp.")],
     seconds: Annotated[float, typer.Option(help="Biological time in seconds.")] = 1.0,
     scale: Annotated[float, typer.Option(help="Size relative to the published network.")] = 1.0,
     threads: Annotated[int | None, typer.Option(help="Threads. Default: all processors.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of connections, initial state and noise.")] = 1,
     precision: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     to_json: Annotated[Path | None, typer.Option("--json", help="File to write the report to.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Picture of the spikes to write.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Picture of the spikes to write, and of states that the network records.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Simulate a network of the literature; prints its activity and how fast it ran."""

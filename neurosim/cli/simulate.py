@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.errors import check_number, check_positive
+from neurosim.graph import StateProbe
 from neurosim.sim.networks import network
 from neurosim.sim.simulation import Simulation
+
+NAMES = {"ca": "calcium [uM]", "ip3": "IP3 [uM]", "i_sic": "slow inward current [pA]"}  # of states, in pictures
 
 
 def simulate(
@@ -32,7 +35,8 @@ def simulate(
 def report(simulation: Simulation) -> dict[str, Any]:
     """Sizes, activity and times of a simulation that has run."""
     graph = simulation.graph
-    counts = {p.name: len(simulation.spikes(p.name)) for p in graph.populations}
+    counts = simulation.spike_counts()
+    firing = sum(graph.population(name).size for name in counts)
     neurons, spikes = sum(p.size for p in graph.populations), sum(counts.values())
     seconds = simulation.time
     return {
@@ -42,8 +46,8 @@ def report(simulation: Simulation) -> dict[str, Any]:
         "neurons": neurons,
         "synapses": simulation.synapses,
         "spikes": spikes,
-        "rate_hz": spikes / neurons / seconds if seconds else 0.0,
-        "rates_hz": {p.name: counts[p.name] / p.size / seconds if seconds else 0.0 for p in graph.populations},
+        "rate_hz": spikes / firing / seconds if seconds else 0.0,
+        "rates_hz": {n: count / graph.population(n).size / seconds if seconds else 0.0 for n, count in counts.items()},
         "synaptic_events": simulation.synaptic_events(),
         "threads": simulation.threads,
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -67,11 +71,18 @@ def text(name: str, found: dict[str, Any]) -> str:
 
 
 def save_raster(simulation: Simulation, path: Path) -> None:
-    """A picture of all spikes."""
+    """A picture of all spikes, and of the states that are recorded."""
     from neurosim import viz
 
-    sizes = {p.name: p.size for p in simulation.graph.populations}
-    viz.save(viz.population_raster({n: simulation.spikes(n) for n in sizes}, sizes, simulation.time), path)
+    graph = simulation.graph
+    sizes = {name: graph.population(name).size for name in simulation.recorded}
+    spikes = {name: simulation.spikes(name) for name in sizes}
+    probes = [(k, probe) for k, probe in enumerate(graph.probes) if isinstance(probe, StateProbe)]
+    if not probes or not simulation.step:
+        viz.save(viz.population_raster(spikes, sizes, simulation.time), path)
+        return
+    states = {f"{probe.population}: {NAMES.get(probe.state, probe.state)}": simulation.trace(k) for k, probe in probes}
+    viz.save(viz.raster_with_states(spikes, sizes, simulation.time, states), path)
 
 
 @contextmanager
@@ -89,7 +100,8 @@ def _progress(quiet: bool) -> Iterator[Any]:
         def show(simulation: Simulation, part: float) -> None:
             factor = simulation.run_seconds / simulation.time
             spikes = sum(simulation.spike_counts().values())
-            rate = spikes / sum(p.size for p in simulation.graph.populations) / simulation.time
+            firing = sum(simulation.graph.population(name).size for name in simulation.recorded)
+            rate = spikes / firing / simulation.time
             bars.update(task, completed=part, speed=f"real-time factor {factor:.2f}, {rate:.1f} Hz")
 
         yield show

@@ -24,11 +24,12 @@ from neurosim.graph.rules import (
     OneToOne,
     Rule,
 )
+from neurosim.graph.tripartite import TripartiteBernoulli
 
 __all__ = [
     "AllToAll", "AnyPopulation", "Bernoulli", "Convolution", "CurrentInput", "DistanceDependent", "Distribution",
     "Explicit", "FixedInDegree", "FixedOutDegree", "FixedTotal", "Graph", "LogNormal", "Normal", "OneToOne",
     "PairSTDP", "Plasticity", "PoissonInput", "PoissonSource", "Population", "Probe", "Projection", "RateProbe",
-    "RewardSTDP", "Rule", "SpikeProbe", "SpikeSource", "StateProbe", "Stimulus", "TripletSTDP", "TsodyksMarkram",
-    "Uniform", "VogelsSprekeler", "WeightProbe",
+    "RewardSTDP", "Rule", "SpikeProbe", "SpikeSource", "StateProbe", "Stimulus", "TripartiteBernoulli", "TripletSTDP",
+    "TsodyksMarkram", "Uniform", "VogelsSprekeler", "WeightProbe",
 ]  # fmt: skip

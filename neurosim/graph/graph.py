@@ -129,7 +129,8 @@ class Graph(Part):
             total += q.size * (4 * steps + 1)
             if isinstance(q, Population):
                 per_neuron_rows = len(q.coeffs) if q.coefficients.shape[1] != 1 else 0
-                total += q.size * number * (len(q.state) + len(q.ports) + per_neuron_rows)
+                graded = {p.signal for p in self.projections if p.graded and p.source == q.name}
+                total += q.size * number * (len(q.state) + len(q.ports) + per_neuron_rows + steps * len(graded))
         return math.ceil(total)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -173,8 +174,13 @@ class Graph(Part):
     def _check_projection(self, p: Projection) -> None:
         where = f"Projection {p.name!r}"
         source = find(f"{where}.source", p.source, {q.name: q for q in self.populations}, "population")
-        if isinstance(source, Population) and not source.spiking:
-            raise RangeError(f"{where}.source: {p.source!r} never spikes ({source.unit}).")
+        if p.graded:
+            self._check_signal(where, p, source)
+        elif isinstance(source, Population) and not source.spiking:
+            raise RangeError(
+                f"{where}.source: {p.source!r} never spikes ({source.unit}); signal= one of its states {source.state} "
+                "carries that."
+            )
         target = self._target(where, p.target, p.port)
         p.rule.check(where, source.size, target.size, p.source == p.target)
         if isinstance(p.rule, DistanceDependent):
@@ -191,6 +197,14 @@ class Graph(Part):
             raise RangeError(f"{where}.scale: {scale_of(p)!r} is 0 in {self.precision}; use precision='float64'.")
         if p.plasticity is not None:
             self._check_plasticity(f"{where}.plasticity", p, p.plasticity)
+
+    def _check_signal(self, where: str, p: Projection, source: AnyPopulation) -> None:
+        states = dict.fromkeys(source.state) if isinstance(source, Population) else {}
+        find(f"{where}.signal", p.signal, states, f"state of {p.source!r}")
+        if p.delays(self.dt)[0] == 0:
+            raise RangeError(
+                f"{where}.delay: the value of a state arrives after one step (dt = {self.dt:g} s) or more, got 0."
+            )
 
     def _check_plasticity(self, where: str, p: Projection, rule: Plasticity) -> None:
         shortest = p.delays(self.dt)[0]

@@ -31,6 +31,11 @@ def check_layout(where: str, p: Projection) -> None:
     """Raise `NeurosimError` if the layout, the weight type or the scale do not go with the rest of a projection."""
     check_choice(f"{where}.layout", p.layout, LAYOUTS)
     _check_weight_type(where, p)
+    if p.graded and (p.layout not in ("auto", "csr") or p.plasticity is not None):
+        raise UnsupportedError(
+            f"{where}.signal: a projection of the state {p.signal!r} needs layout='csr' and no plasticity, got "
+            f"{p.layout!r} and {p.plasticity!r}."
+        )
     if p.plasticity is not None and (p.layout not in ("auto", "csr") or p.weight_type != "float"):
         raise UnsupportedError(
             f"{where}.plasticity: needs layout='csr' and weight_type='float', got {p.layout!r} and {p.weight_type!r}."
@@ -118,7 +123,7 @@ def layout_of(p: Projection, sources: int, targets: int) -> str:
     """The layout of a projection between populations of these sizes; "auto" takes what needs the least memory."""
     if p.layout != "auto":
         return p.layout
-    if p.plasticity is not None:
+    if p.plasticity is not None or p.graded:
         return "csr"
     if isinstance(p.rule, Convolution):
         return "convolution"

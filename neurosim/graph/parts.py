@@ -17,6 +17,7 @@ from neurosim.graph.rules import RULES, Convolution, Explicit, Rule
 
 Weight = float | Distribution | NDArray[Any]
 Delay = int | Distribution | NDArray[Any]
+SPIKES = "spikes"  # as a signal: not a state
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,8 @@ class Projection(Part):
         weight_type: how weights per synapse are kept: "float" (the graph's precision), "float16", or "int8" in units
             of ``scale``; each is rounded to the nearest there is.
         scale: of int8 weights; default such that the largest weight (of a distribution: its larger bound) is 127.
+        signal: "spikes", or the name of a state of the source: then every synapse adds weight times the value that the
+            state had at the end of the step a delay ago (before the first step: nothing), in every step.
 
     With `Convolution`, the weight is its kernel, of four dimensions.
 
@@ -60,10 +63,11 @@ class Projection(Part):
     layout: str = "auto"
     weight_type: str = "float"
     scale: float | None = None
+    signal: str = SPIKES
 
     def __post_init__(self) -> None:
         where = f"Projection {text('Projection.name', self.name)!r}"
-        for end in ("source", "target", "port"):
+        for end in ("source", "target", "port", "signal"):
             text(f"{where}.{end}", getattr(self, end))
         _check_kind(f"{where}.rule", self.rule, RULES, "FixedInDegree(100)")
         weight, delay = self.weight, self.delay
@@ -85,6 +89,11 @@ class Projection(Part):
             _check_kind(f"{where}.plasticity", self.plasticity, PLASTICITIES, "PairSTDP(a_plus=0.01)")
             self.plasticity.check_weights(where, weight)
         check_layout(where, self)
+
+    @property
+    def graded(self) -> bool:
+        """Whether it carries a state of its source, not spikes."""
+        return self.signal != SPIKES
 
     def _check_fit(self, where: str, values: Any) -> None:
         """One value per synapse goes with `Explicit` only, and a distribution with all drawn rules."""

@@ -28,7 +28,8 @@ from neurosim.graph.plasticity import PLASTICITIES
 from neurosim.graph.population import PoissonSource, Population, SpikeSource
 from neurosim.graph.rules import RULES
 
-FORMAT, VERSION = "neurosim graph", 1
+FORMAT, VERSION = "neurosim graph", 2
+SINCE_2 = {"Projection": {"signal": "spikes"}}  # fields that version 1 lacks; not written where they say nothing new
 MAGIC = f"{FORMAT}\n".encode()
 BLOCK = 512  # bytes before the HDF5 part: the smallest that HDF5 allows
 KINDS: dict[str, Any] = {
@@ -48,11 +49,11 @@ def save_graph(graph: Graph, path: str | os.PathLike[str]) -> None:
     structure, arrays = _content(graph)
     with writing(path), replacing(path) as part:
         with h5py.File(part, "w", userblock_size=BLOCK, locking=False) as file:
-            file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
+            file.attrs["format"], file.attrs["version"] = FORMAT, _version(graph)
             file.create_dataset("graph", data=np.bytes_(structure), track_times=False)
             for name, values in arrays.items():
                 file.create_dataset(name, data=values, track_times=False)
-        seal(part)
+        seal(part, _version(graph))
 
 
 def fingerprint(graph: Graph) -> str:
@@ -65,24 +66,29 @@ def fingerprint(graph: Graph) -> str:
     return digest.hexdigest()
 
 
-def seal(path: Path) -> None:
+def _version(graph: Graph) -> int:
+    """The oldest version of the format that can hold a graph."""
+    return 2 if any(p.graded for p in graph.projections) else 1
+
+
+def seal(path: Path, version: int = 1) -> None:
     """Write the first bytes of a graph file, with the checksum of the rest."""
     with open(path, "r+b") as file:
         file.seek(BLOCK)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = file.tell() - BLOCK
         file.seek(0)
-        file.write(_header(size, digest))
+        file.write(_header(size, digest, version))
 
 
 def load_graph(path: str | os.PathLike[str]) -> Graph:
     """Read what `save_graph` wrote; see `Graph.load`."""
-    _check_bytes(path)
+    stated = _check_bytes(path)
     import h5py
 
     try:
         with h5py.File(path, "r", locking=False) as file:
-            if (file.attrs["format"], int(file.attrs["version"])) != (FORMAT, VERSION):
+            if file.attrs["format"] != FORMAT or int(file.attrs["version"]) != stated:
                 raise FormatError("its HDF5 part names another format or version")
             graph = _decode(json.loads(_dataset(file, "graph", "S")[()]), file)
     except MemoryError:  # of a graph too large for this machine
@@ -99,19 +105,20 @@ def _content(graph: Graph) -> tuple[bytes, dict[str, NDArray[Any]]]:
     return json.dumps(_encode(graph, "", arrays), allow_nan=False).encode(), arrays
 
 
-def _header(size: int, digest: str) -> bytes:
-    return f"{FORMAT}\nversion {VERSION}\nbytes {size}\nsha256 {digest}\n".encode().ljust(BLOCK, b"\0")
+def _header(size: int, digest: str, version: int) -> bytes:
+    return f"{FORMAT}\nversion {version}\nbytes {size}\nsha256 {digest}\n".encode().ljust(BLOCK, b"\0")
 
 
-def _check_bytes(path: str | os.PathLike[str]) -> None:
-    """Raise `FormatError` unless every byte is as it was written."""
+def _check_bytes(path: str | os.PathLike[str]) -> int:
+    """The version of a graph file, or `FormatError` unless every byte is as it was written."""
     with open(path, "rb") as file:
         block = file.read(BLOCK)
         _check_start(path, block)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = file.tell() - len(block)
-    if block == _header(size, digest):
-        return
+    for version in range(1, VERSION + 1):
+        if block == _header(size, digest, version):
+            return version
     stated = re.search(rb"\nbytes ([0-9]{1,18})\n", block)
     if len(block) < BLOCK or (stated and size < int(stated[1])):
         expected = f"{BLOCK + int(stated[1])} bytes" if stated else f"more than {BLOCK} bytes"
@@ -138,7 +145,9 @@ def _encode(value: Any, at: str, arrays: dict[str, NDArray[Any]]) -> Any:
         arrays[at] = value
         return {"kind": "array", "at": at}
     if is_dataclass(value):
-        inner = {f.name: _encode(getattr(value, f.name), f"{at}/{f.name}", arrays) for f in fields(value)}
+        new = SINCE_2.get(type(value).__name__, {})
+        told = [f.name for f in fields(value) if f.name not in new or getattr(value, f.name) != new[f.name]]
+        inner = {name: _encode(getattr(value, name), f"{at}/{name}", arrays) for name in told}
         return {"kind": type(value).__name__, **inner}
     if isinstance(value, tuple):
         return [_encode(v, f"{at}/{k}", arrays) for k, v in enumerate(value)]
@@ -161,7 +170,7 @@ def _decode(value: Any, file: Any) -> Any:
         return rest["sign"] * math.inf
     if kind not in KINDS:
         raise FormatError(f"unknown kind {kind!r}, perhaps of a newer neurosim.{nearest(kind, KINDS)}")
-    expected = [f.name for f in fields(KINDS[kind])]
+    expected, rest = [f.name for f in fields(KINDS[kind])], {**SINCE_2.get(kind, {}), **rest}
     if set(rest) != set(expected):
         raise FormatError(f"a {kind} must have the fields {expected}, got {list(rest)}")
     return KINDS[kind](**{k: _decode(v, file) for k, v in rest.items()})

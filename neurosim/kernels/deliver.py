@@ -108,6 +108,27 @@ def deliver_each(acc, begin, end, runs, target, weight, scale):  # type: ignore[
 
 
 @njit(nogil=True)
+def keep_signal(w, state, out, first, n):  # type: ignore[no-untyped-def]
+    """Copy a state of this thread's neurons to their columns of ``out`` [N]."""
+    for i in range(n):
+        out[first + i] = w[i // BLOCK, state * BLOCK + i % BLOCK]
+
+
+@njit(nogil=True)
+def deliver_graded(acc, values, step, start, target, weight, scale, base, spread):  # type: ignore[no-untyped-def]
+    """Add weight times value to all targets; values: [H, N] of the last H (a power of two) steps."""
+    mask, one = len(values) - 1, len(weight) == 1
+    for k in range(spread):
+        row_of_values = values[(step - base - k) & mask]
+        for s in range(len(row_of_values)):
+            value = row_of_values[s]
+            if value == 0:  # most are, of signals with a threshold
+                continue
+            for q in range(start[s * spread + k], start[s * spread + k + 1]):
+                acc[target[q]] += weight_at(weight, 0 if one else q, scale) * value
+
+
+@njit(nogil=True)
 def trace(w, state, step, probe):  # type: ignore[no-untyped-def]
     """Keep a state of some neurons every so many steps. probe: (neurons, every, out [samples, neurons], used [1])."""
     neurons, every, out, used = probe

@@ -20,7 +20,7 @@ from neurosim.kernels.trace import Program
 UNIT, SPIKE_TIMES, POISSON = "unit", "spike_times", "poisson"
 BUNDLE = -1  # as a target: all populations
 STDP, REWARD, SHORT_TERM = "stdp", "reward", "short_term"
-LISTED = ("shared", "each", "runs")  # ways to deliver along synapses that are listed by source
+LISTED = ("shared", "each", "runs", "graded")  # ways to deliver along synapses that are listed by source
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class PopulationPlan:
         record: keep its spikes.
         traced: states that are recorded, as (index of the state).
         counted: count its spikes in each step.
+        signals: states that projections carry, as (number of the signal, index of the state).
     """
 
     kind: str = UNIT
@@ -52,6 +53,7 @@ class PopulationPlan:
     record: bool = True
     traced: tuple[int, ...] = ()
     counted: bool = False
+    signals: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class ProjectionPlan:
     ``deliver``: "shared" or "each" (synapses listed by source, with one weight or their own), "runs" (likewise, see
     `neurosim.kernels.runs`), "bits", "dense", "one_to_one", "convolution", "out_degree" or "all" (drawn again).
     ``instant``: spikes arrive in the step they are fired in; the source must then come before the target.
+    ``signal``: number of the state it carries instead of spikes ("graded"), or -1.
     ``plasticity``: "", "stdp", "reward" (by the spikes of population ``modulator``) or "short_term".
     """
 
@@ -73,6 +76,7 @@ class ProjectionPlan:
     instant: bool = False
     plasticity: str = ""
     modulator: int = -1
+    signal: int = -1
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ from numba import njit
 from neurosim.kernels.barrier import meet
 from neurosim.kernels.bitrows import deliver_bits
 from neurosim.kernels.deliver import (
-    arriving, collect, deliver_each, deliver_shared, recall, record, renew, trace
+    arriving, collect, deliver_each, deliver_graded, deliver_shared, keep_signal, recall, record, renew, trace
 )
 from neurosim.kernels.deliver_layouts import (
     deliver_all, deliver_convolution, deliver_dense, deliver_one_to_one, deliver_out_degree, spiking
@@ -123,8 +127,9 @@ def network_kernel(plan: NetworkPlan) -> ModuleType:
     traces)`` of a unit, ``(steps, neurons, cursor)`` of given spikes, ``(chance, flags, words, stream)`` of a Poisson
     source; projections: ``(start, target, weight, scale, base, spread)`` where synapses are listed by source, else
     ``(base, arguments)`` with those of the function that delivers; plastic: of each projection what `PLASTIC` lists;
-    inputs: per population a tuple of numbers; scratch: ``(begin, end, u, inboxes, under_way)``, inboxes by number of
-    the port, under_way (see `neurosim.kernels.deliver`) by projection.
+    inputs: per population a tuple of numbers; scratch: ``(begin, end, u, inboxes, under_way, signals)``, inboxes by
+    number of the port, under_way (see `neurosim.kernels.deliver`) by projection, signals the last values [H, N] of each
+    state that projections carry.
     """
     updates = [
         instantiate("spike_update", Program.from_text(p.program), plan.dtype, uniform=p.uniform) if p.program else None
@@ -150,13 +155,13 @@ def _libraries() -> str:
 
 
 def _run(plan: NetworkPlan) -> str:
-    lines = ["mode = flush_denormals()", "begin, end, u, inboxes, under_way = scratch"]
+    lines = ["mode = flush_denormals()", "begin, end, u, inboxes, under_way, signals = scratch"]
     for k, population in enumerate(plan.populations):
         lines += _unpack(k, population)
     for k, joined in enumerate(plan.projections):
         listed = f"start{k}, target{k}, weight{k}, scale{k}, base{k}, spread{k}"
         lines.append(f"{listed if joined.deliver in LISTED else f'base{k}, synapses{k}'} = projections[{k}]")
-        if joined.deliver in LISTED:
+        if joined.deliver in LISTED and joined.signal < 0:
             lines += [
                 f"list{k} = under_way[{k}]",
                 f"from{k}, to{k} = recall(list{k}, {_spikes(joined)}, first, base{k}, spread{k})",
@@ -214,6 +219,9 @@ def _spikes(p: ProjectionPlan) -> str:
 
 def _deliver(k: int, p: ProjectionPlan) -> list[str]:
     acc = f"inboxes[{p.port}]" if p.target == BUNDLE else f"acc{p.target}[{p.port}]"
+    if p.signal >= 0:
+        listed = f"start{k}, target{k}, weight{k}, scale{k}, base{k}, spread{k}"
+        return [f"deliver_graded({acc}, signals[{p.signal}], t, {listed})"]
     if p.deliver not in LISTED:
         return [
             f"runs = spiking({_spikes(p)}, t, base{k}, begin)",
@@ -276,6 +284,8 @@ def _step(k: int, p: PopulationPlan) -> list[str]:
         lines.append(f"record(out, found, t, ids{k}, steps{k}, used{k})")
     if p.counted:
         lines.append(f"tally{k}[t - first] = found")
+    for j, state in p.signals:
+        lines.append(f"keep_signal(w{k}, {state}, signals[{j}][t & (len(signals[{j}]) - 1)], first{k}, n{k})")
     for j, state in enumerate(p.traced):
         lines.append(f"trace(w{k}, {state}, t, traces{k}[{j}])")
     return lines

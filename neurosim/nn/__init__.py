@@ -28,12 +28,12 @@ from neurosim.nn.lowering import lower, read_out
 from neurosim.nn.memory import packed_spikes
 from neurosim.nn.readout import Readout
 from neurosim.nn.recurrent import Recurrent
-from neurosim.nn.sequential import Residual, Sequential
+from neurosim.nn.sequential import Ports, Residual, Sequential
 from neurosim.nn.spiking import Spiking
 
 __all__ = [
     "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Conv2d", "Dropout", "Flatten", "Layer", "Linear",
-    "MaxPool2d", "PerStep", "Readout", "Recurrent", "Residual", "Sequential", "Spiking", "State", "Stateless",
-    "SumPool2d", "accuracy", "activity_loss", "confusion", "count_cross_entropy", "detach", "fold_norm", "lower",
-    "membrane_cross_entropy", "packed_spikes", "rate_cross_entropy", "read_out", "spike_count_loss", "tet",
+    "MaxPool2d", "PerStep", "Ports", "Readout", "Recurrent", "Residual", "Sequential", "Spiking", "State",
+    "Stateless", "SumPool2d", "accuracy", "activity_loss", "confusion", "count_cross_entropy", "detach", "fold_norm",
+    "lower", "membrane_cross_entropy", "packed_spikes", "rate_cross_entropy", "read_out", "spike_count_loss", "tet",
 ]  # fmt: skip

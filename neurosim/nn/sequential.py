@@ -1,4 +1,4 @@
-"""Containers: `Sequential` and `Residual`."""
+"""Containers: `Sequential`, `Residual` and `Ports`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Sequential(Layer):
             if isinstance(norm := _plain(layer), NORMS) and last and isinstance(_plain(folded[last]), FOLDABLE):
                 merged = fold_norm(_plain(folded[last]), norm)
                 folded[last] = merged if isinstance(merged, Layer) else PerStep(merged)
-            elif isinstance(layer, (Sequential, Residual)):
+            elif isinstance(layer, (Sequential, Residual, Ports)):
                 folded[name] = layer.fold_norms()
             else:
                 folded[name] = copy.deepcopy(layer)
@@ -100,3 +100,48 @@ class Residual(Layer):
     def fold_norms(self) -> Residual:
         """A copy with folded norms, see `Sequential.fold_norms`."""
         return Residual(*self.inner.fold_norms()._modules.values())  # type: ignore[arg-type]
+
+
+class Ports(Layer):
+    """The input of every port of a unit, each by layers of its own from the same x: the layer before a `Spiking`.
+
+    Args:
+        **layers: by the name of the port, a layer, a torch module or a `Sequential`.
+
+    Shape:
+        x (T, B, ...) -> {port: y (T, B, ...)}; state: a dict, one entry per port.
+
+    Raises:
+        ShapeError: no port, or a state with other ports.
+
+    Example:
+        >>> import torch
+        >>> from neurosim import nn, units
+        >>> cell = nn.Sequential(
+        ...     nn.Ports(soma=nn.Linear(8, 4), dend=nn.Linear(8, 4)), nn.Spiking(units.PlateauLIF(coincident=1))
+        ... )
+        >>> cell(torch.ones(20, 1, 8))[0].shape
+        torch.Size([20, 1, 4])
+    """
+
+    def __init__(self, **layers: nn.Module) -> None:
+        super().__init__()
+        if not layers:
+            raise ShapeError("Ports: must have a layer for each port, such as Ports(soma=..., dend=...), got none.")
+        for port, layer in layers.items():
+            self.add_module(port, layer if isinstance(layer, Sequential) else Sequential(layer))
+
+    def forward(self, x: Any, state: State = None) -> tuple[dict[str, Tensor], State]:
+        """Run the layers of every port on x."""
+        states = dict.fromkeys(self._modules) if state is None else state
+        if not isinstance(states, dict) or set(states) != set(self._modules):
+            got = list(states) if isinstance(states, dict) else type(states).__name__
+            raise ShapeError(f"Ports: state must be a dict with {list(self._modules)}, got {got}.")
+        after, found = {}, {}
+        for port, layer in self._modules.items():
+            found[port], after[port] = layer(x, states[port])  # type: ignore[misc]
+        return found, after
+
+    def fold_norms(self) -> Ports:
+        """A copy with folded norms, see `Sequential.fold_norms`."""
+        return Ports(**{port: layer.fold_norms() for port, layer in self._modules.items()})  # type: ignore[operator, union-attr]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neurosim.errors import RangeError, ShapeError, check_seconds, nearest
+from neurosim.errors import RangeError, ShapeError, UnsupportedError, check_seconds, nearest
 from neurosim.kernels.trace import trace
 from neurosim.nn import ops
 from neurosim.nn.layer import Layer, check_input, check_state
@@ -128,16 +128,32 @@ class UnitLayer(Layer):
             check_state(self, name, state[name], x.shape[1:])
         return torch.stack([state[name].to(x.dtype) for name in names])
 
+    def inputs(self, x: Tensor | tuple[Tensor, ...] | dict[str, Tensor]) -> tuple[Tensor, ...]:
+        """What is given to each port, in their order."""
+        if not isinstance(x, dict):
+            return x if isinstance(x, tuple) else (x,)
+        if set(x) != set(self.unit.ports):
+            raise ShapeError(
+                f"{type(self).__name__}: {type(self.unit).__name__} has ports {self.unit.ports}, got {tuple(x)}."
+            )
+        return tuple(x[port] for port in self.unit.ports)
+
     def chunk(self, *tensors: Tensor) -> int:
         """Steps between marked states when a gradient will be needed, else 0 (nothing is kept)."""
         needed = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+        if needed and not self.unit.trains:
+            raise UnsupportedError(
+                f"{type(self).__name__}: {type(self.unit).__name__} is for simulation and has no gradient. "
+                "Run it under torch.no_grad(), or on inputs that need none."
+            )
         return ops.CHUNK if needed else 0
 
 
 class Spiking(UnitLayer):
     """A layer of units over any leading shape: ``x (T, B, ...) -> y (T, B, ...)``, one unit per element of ``...``.
 
-    A unit with several ports takes a tuple of tensors, one per port. Arguments are those of `UnitLayer`.
+    A unit with several ports takes a tuple of tensors, one per port, or a dict by their names (see `Ports`). Arguments
+    are those of `UnitLayer`.
 
     Shape:
         x (T, B, ...) -> y (T, B, ...), spikes in {0, 1} or the membrane; state: dict of (B, ...), one per state name.
@@ -155,10 +171,10 @@ class Spiking(UnitLayer):
     """
 
     def forward(
-        self, x: Tensor | tuple[Tensor, ...], state: dict[str, Tensor] | None = None
+        self, x: Tensor | tuple[Tensor, ...] | dict[str, Tensor], state: dict[str, Tensor] | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Run all time steps; see the class."""
-        x = x if isinstance(x, tuple) else (x,)
+        x = self.inputs(x)
         self._check_ports(x)
         c = self.coefficients(x[0].shape[2:], x[0].dtype)
         start = self.start(state, self.unit.state, x[0])

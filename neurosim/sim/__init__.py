@@ -15,6 +15,7 @@ from neurosim.graph import (
     OneToOne,
     PairSTDP,
     RewardSTDP,
+    TripartiteBernoulli,
     TripletSTDP,
     TsodyksMarkram,
     Uniform,
@@ -31,6 +32,6 @@ from neurosim.sim.stream import Channels, Output, Stream
 __all__ = [
     "AllToAll", "Bernoulli", "Channels", "Convolution", "DistanceDependent", "Explicit", "FixedInDegree",
     "FixedOutDegree", "FixedTotal", "Graph", "LogNormal", "Network", "Normal", "OneToOne", "Output", "PairSTDP",
-    "RewardSTDP", "Simulation", "Spikes", "Stream", "StreamReport", "Synapses", "TripletSTDP", "TsodyksMarkram",
-    "Uniform", "VogelsSprekeler", "feed",
+    "RewardSTDP", "Simulation", "Spikes", "Stream", "StreamReport", "Synapses", "TripartiteBernoulli",
+    "TripletSTDP", "TsodyksMarkram", "Uniform", "VogelsSprekeler", "feed",
 ]  # fmt: skip

@@ -134,6 +134,16 @@ def same_synapses(graph: Graph, other: Graph, number: int) -> bool:
     return p == q and p.plasticity is None and placed
 
 
+def signals_of(graph: Graph) -> list[tuple[int, int]]:
+    """The states that projections carry: numbers of population and state, each once."""
+    found: dict[tuple[int, int], None] = {}
+    for p in graph.projections:
+        if p.graded:
+            source: Any = graph.population(p.source)
+            found[graph.populations.index(source), source.state.index(p.signal)] = None
+    return list(found)
+
+
 def is_instant(p: Projection) -> bool:
     """Whether spikes arrive in the step they are fired in, as between the layers of a network that was trained."""
     return isinstance(p.delay, int) and p.delay == 0

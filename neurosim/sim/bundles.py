@@ -48,7 +48,7 @@ def _can(graph: Graph, p: Projection) -> bool:
     """Whether its synapses are listed by source, with floats as weights, which do not change."""
     sizes = graph.population(p.source).size, graph.population(p.target).size
     own = isinstance(p.weight, (Distribution, np.ndarray)) and p.weight_type == "float"
-    return own and p.plasticity is None and not is_instant(p) and layout_of(p, *sizes) == "csr"
+    return own and p.plasticity is None and not p.graded and not is_instant(p) and layout_of(p, *sizes) == "csr"
 
 
 def inbox_offsets(graph: Graph, sizes: Sequence[int], port: int) -> tuple[dict[str, int], int]:

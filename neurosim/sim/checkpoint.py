@@ -20,7 +20,7 @@ from neurosim.files import replacing, writing
 from neurosim.graph import Graph, Plasticity, Population, RateProbe, SpikeSource
 from neurosim.graph.store import fingerprint
 from neurosim.sim import plasticity
-from neurosim.sim.build import put_rows
+from neurosim.sim.build import put_rows, signals_of
 
 if TYPE_CHECKING:
     from neurosim.sim.simulation import Simulation
@@ -51,6 +51,9 @@ def collect(simulation: Simulation) -> Arrays:
         found[f"past steps {k}"], found[f"past neurons {k}"] = simulation.history[k].recent(simulation.step)
         if p.name in simulation.recorded:
             found[f"spike steps {k}"], found[f"spike neurons {k}"] = simulation.all_recorded(p.name)
+    past = np.arange(max(0, simulation.step - simulation.height), simulation.step)
+    for j, values in enumerate(simulation.signals):  # the last row is that of the step before
+        found[f"signal {j}"] = values[past % simulation.height]
     for k, rule, parts, blocks, cuts in _plastic(simulation):
         kept = plasticity.keep(rule, parts, blocks, cuts)
         found |= {f"plasticity {k} {j}": values for j, values in enumerate(kept)}
@@ -71,6 +74,9 @@ def put(simulation: Simulation, step: int, arrays: Arrays) -> None:
                 block.own[2][0] = np.searchsorted(block.own[0], step)
         if p.name in simulation.recorded and f"spike steps {k}" in arrays:
             simulation.recorded[p.name] = [(arrays[f"spike steps {k}"], arrays[f"spike neurons {k}"])]
+    for j, values in enumerate(simulation.signals):
+        last = arrays[f"signal {j}"][-simulation.height :]
+        values[np.arange(step - len(last), step) % simulation.height] = last
     for k, rule, parts, blocks, cuts in _plastic(simulation):
         kept = [arrays[f"plasticity {k} {j}"] for j in range(plasticity.KEPT[rule.kind])]
         plasticity.put(rule, parts, blocks, cuts, kept)
@@ -119,5 +125,6 @@ def expected(graph: Graph) -> set[str]:
     for k, q in enumerate(graph.projections):
         if q.plasticity is not None:
             names |= {f"plasticity {k} {j}" for j in range(plasticity.KEPT[q.plasticity.kind])}
+    names |= {f"signal {j}" for j in range(len(signals_of(graph)))}
     names |= {f"rate {k}" for k, probe in enumerate(graph.probes) if isinstance(probe, RateProbe)}
     return names | {f"state {k}" for k, p in enumerate(graph.populations) if isinstance(p, Population)}

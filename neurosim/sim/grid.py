@@ -168,7 +168,7 @@ class GridEngine:
         ways = [(widths[self._source(k)], int(row[5])) for k, row in enumerate(self.rows)]
         most = max((n * spread for n, spread in ways), default=0) + 1
         lists = tuple(new_list(n, spread) for n, spread in ways)
-        lane.scratch = (*np.empty((2, most), np.int64), *lane.scratch[2:4], lists)
+        lane.scratch = (*np.empty((2, most), np.int64), *lane.scratch[2:4], lists, *lane.scratch[5:])
         size = graph.populations[-1].size
         self.sampled = np.empty((CHUNK, size if self.values_of else 0), graph.precision)
         self.used = np.zeros(1, np.int64)

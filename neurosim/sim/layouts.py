@@ -114,7 +114,7 @@ def _placed(graph: Graph, number: int, layout: str, first: int, count: int) -> S
     if layout == "csr":
         r = to_rows(made, sources, count, dtype)
         return Stored(
-            "each" if callable(made.weights) else "shared",
+            "graded" if p.graded else "each" if callable(made.weights) else "shared",
             (r.start, r.target, r.weight, scale, r.base, r.spread), len(r.target),
             lambda: np.diff(r.start[:: r.spread].astype(np.int64)), r.base, r.spread,
         )  # fmt: skip

@@ -14,6 +14,7 @@ from neurosim.errors import RangeError, ShapeError, check_choice, check_number, 
 from neurosim.events import Events
 from neurosim.graph import (
     CurrentInput,
+    Explicit,
     Graph,
     LogNormal,
     Normal,
@@ -26,8 +27,11 @@ from neurosim.graph import (
     SpikeProbe,
     SpikeSource,
     StateProbe,
+    TripartiteBernoulli,
     WeightProbe,
 )
+from neurosim.graph.base import whole
+from neurosim.kernels.trace import Program
 from neurosim.sim.recording import Spikes
 from neurosim.sim.simulation import Simulation
 from neurosim.units import Unit
@@ -141,6 +145,7 @@ class Network:
         layout: str = "auto",
         weight_type: str = "float",
         scale: float | None = None,
+        signal: str = "spikes",
     ) -> str:
         """Connect two populations.
 
@@ -155,6 +160,8 @@ class Network:
             layout: how synapses are kept in memory; no result depends on it. See `neurosim.graph.Projection`.
             weight_type: "float", "float16" or "int8".
             scale: of int8 weights.
+            signal: "spikes", or a state of ``pre`` whose value every synapse passes on in each step, times its weight,
+                such as the slow inward current "i_sic" of `LiRinzel`.
 
         Returns:
             The projection's name, for `probe` and `Simulation.synapses_of`.
@@ -164,11 +171,65 @@ class Network:
         ports = target.ports if isinstance(target, Population) else ()
         port = port if port is not None or not ports else ports[0]
         name = name or f"{pre} -> {post}{f' ({port})' if len(ports) > 1 else ''} {len(self._projections)}"
-        kept = {"plasticity": plasticity, "layout": layout, "weight_type": weight_type, "scale": scale}
+        kept = {
+            "plasticity": plasticity,
+            "layout": layout,
+            "weight_type": weight_type,
+            "scale": scale,
+            "signal": signal,
+        }
         self._projections.append(
             Projection(name, pre, post, port or "", rule, _weight(weight), self._steps(delay), **kept)  # type: ignore[arg-type]
         )
         return name
+
+    def connect_tripartite(
+        self,
+        pre: str,
+        post: str,
+        third: str,
+        *,
+        rule: TripartiteBernoulli,
+        primary: Mapping[str, Any] | None = None,
+        third_in: Mapping[str, Any] | None = None,
+        third_out: Mapping[str, Any] | None = None,
+    ) -> tuple[str, str, str]:
+        """Connect two populations, some of the synapses together with a cell of a ``third``, such as an astrocyte.
+
+        Three ordinary projections result, drawn here from the network's seed: ``pre`` to ``post``; for each synapse
+        that has a third cell, ``pre`` to that cell, and that cell to ``post``. Two synapses of a target may have one
+        third cell, which then acts twice, as in NEST.
+
+        Args:
+            rule: `TripartiteBernoulli`.
+            primary, third_in, third_out: of each projection what `connect` takes: weight (one number), delay, port,
+                signal, name, ...; a third cell that never spikes gives its output, such as ``i_sic``, by default.
+
+        Returns:
+            The names of the three projections.
+
+        Raises:
+            RangeError: another rule, pools that do not fit the populations, what `connect` refuses.
+        """
+        if not isinstance(rule, TripartiteBernoulli):
+            raise RangeError(
+                "Network.connect_tripartite.rule: must be TripartiteBernoulli(p_primary=0.1, p_third=0.5) or such, "
+                f"got {rule!r}."
+            )
+        sources, targets = (self._population(name, where).size for where, name in (("pre", pre), ("post", post)))
+        cell, output = self._population(third, "third"), {}
+        rule.check("Network.connect_tripartite", targets, cell.size)
+        seed = whole("Network.seed", self.seed, high=2**64 - 1)
+        rng = np.random.Generator(np.random.Philox(key=np.array([seed, len(self._projections)], np.uint64)))
+        i, j, k = rule.draw(sources, targets, cell.size, pre == post, rng)
+        mine = k >= 0
+        if isinstance(cell, Population) and not cell.spiking:
+            output = {"signal": cell.state[Program.from_text(cell.program).output]}
+        return (
+            self.connect(pre, post, rule=Explicit(i, j), **(primary or {})),
+            self.connect(pre, third, rule=Explicit(i[mine], k[mine]), **(third_in or {})),
+            self.connect(third, post, rule=Explicit(k[mine], j[mine]), **{**output, **(third_out or {})}),
+        )
 
     def poisson(self, target: str, rate: ArrayLike, weight: float, *, port: str | None = None) -> None:
         """Give every neuron of ``target`` its own Poisson input of ``rate`` [Hz], each spike with ``weight``."""

@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.graph import CurrentInput, Graph, PoissonInput, Population, RateProbe, RewardSTDP, SpikeProbe, SpikeSource
+from neurosim.graph import (
+    CurrentInput,
+    Graph,
+    PoissonInput,
+    Population,
+    Projection,
+    RateProbe,
+    RewardSTDP,
+    SpikeProbe,
+    SpikeSource,
+)
 from neurosim.kernels.inputs import poisson_bounds
 from neurosim.kernels.network import (
     BUNDLE,
@@ -18,12 +28,13 @@ from neurosim.kernels.network import (
     PopulationPlan,
     ProjectionPlan,
 )
-from neurosim.sim.build import is_instant, port_of, traced
+from neurosim.sim.build import is_instant, port_of, signals_of, traced
 
 
 def plan_of(graph: Graph, deliver: Sequence[tuple[tuple[int, ...], str]]) -> NetworkPlan:
     """The plan of a graph; ``deliver``: numbers of projections delivered as one, and which code delivers them."""
     numbers = {p.name: k for k, p in enumerate(graph.populations)}
+    signals = signals_of(graph)
     projections = tuple(
         ProjectionPlan(
             numbers[p.source],
@@ -33,14 +44,24 @@ def plan_of(graph: Graph, deliver: Sequence[tuple[tuple[int, ...], str]]) -> Net
             is_instant(p),
             p.plasticity.kind if p.plasticity else "",
             numbers[p.plasticity.modulator] if isinstance(p.plasticity, RewardSTDP) else -1,
+            _signal(graph, p, signals),
         )
         for members, kind in deliver
         for p in (graph.projections[members[0]],)
     )
-    return NetworkPlan(tuple(_population(graph, p) for p in graph.populations), projections, graph.precision)
+    populations = tuple(_population(graph, p, k, signals) for k, p in enumerate(graph.populations))
+    return NetworkPlan(populations, projections, graph.precision)
 
 
-def _population(graph: Graph, p: Any) -> PopulationPlan:
+def _signal(graph: Graph, p: Projection, signals: Sequence[tuple[int, int]]) -> int:
+    """Which of the signals a projection carries; -1: spikes."""
+    source = graph.population(p.source)
+    if not p.graded or not isinstance(source, Population):
+        return -1
+    return signals.index((graph.populations.index(source), source.state.index(p.signal)))
+
+
+def _population(graph: Graph, p: Any, number: int, signals: Sequence[tuple[int, int]]) -> PopulationPlan:
     record, counted = (
         any(isinstance(probe, kind) and probe.population == p.name for probe in graph.probes)
         for kind in (SpikeProbe, RateProbe)
@@ -55,6 +76,7 @@ def _population(graph: Graph, p: Any) -> PopulationPlan:
         record=record,
         counted=counted,
         traced=tuple(p.state.index(probe.state) for probe in traced(graph, p)),
+        signals=tuple((j, state) for j, (owner, state) in enumerate(signals) if owner == number),
     )
 
 

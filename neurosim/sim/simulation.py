@@ -25,6 +25,7 @@ from neurosim.sim.build import (
     new_history,
     new_list,
     probed,
+    signals_of,
     traced,
 )
 from neurosim.sim.bundles import deliveries
@@ -159,7 +160,7 @@ class Simulation:
         """Synapses that the recorded spikes reach: each spike times the out-degree of its neuron."""
         events = 0
         for k, p in enumerate(self.graph.projections):
-            if p.source not in self.recorded:
+            if p.source not in self.recorded or p.graded:
                 continue
             size = self.graph.population(p.source).size
             spikes = np.bincount(self.spikes(p.source).neurons, minlength=size)
@@ -243,7 +244,7 @@ class Simulation:
         rewards, backs = plasticity.lags(graph)
         longest = max([stored.base + stored.spread - 1 for stored in made] + rewards + backs, default=1)
         self._period = min([stored.base for stored in made if stored.base] + rewards, default=64)
-        self._height = 1 << (longest + self._period).bit_length()
+        self.height = 1 << (longest + self._period).bit_length()
         self._largest_chunk = max(
             self._period, LARGEST_RECORD // max(1, *(cut[-1] for cut in cuts)) if cuts else LARGEST_RECORD
         )
@@ -256,8 +257,11 @@ class Simulation:
         from neurosim.kernels.inputs import TILE
 
         graph, names = self.graph, [p.name for p in self.graph.populations]
-        counts = new_counts(self._height, self.threads, len(names))
+        counts = new_counts(self.height, self.threads, len(names))
         self.history = [new_history(p, self.cuts(p.name), counts[:, :, k]) for k, p in enumerate(graph.populations)]
+        self.signals = tuple(  # values of the states that projections carry, in the last steps
+            np.zeros((self.height, max(1, graph.populations[k].size)), graph.precision) for k, _ in signals_of(graph)
+        )
         for lane in self.lanes:
             columns = [
                 self.history[names.index(graph.projections[m[0]].source)].spikes.shape[1] for m in self.deliveries
@@ -265,7 +269,8 @@ class Simulation:
             ways = [(n, stored.spread) for n, stored in zip(columns, self._stored(lane), strict=True)]
             most = max((n * spread for n, spread in ways), default=0) + SPARE
             lists = tuple(new_list(n, spread) for n, spread in ways)
-            lane.scratch = (*np.empty((2, most), np.int64), np.empty(TILE, np.uint32), lane.inboxes, lists)
+            tile = np.empty(TILE, np.uint32)
+            lane.scratch = (*np.empty((2, most), np.int64), tile, lane.inboxes, lists, self.signals)
 
     def _stored(self, lane: Lane) -> list[Stored]:
         """What is delivered in a lane, in order."""

@@ -149,6 +149,11 @@ class Stream:
         changing = [p.name for p in graph.projections if p.plasticity is not None]
         if changing:
             raise UnsupportedError(f"Stream.graph: synapses do not change in a stream, those of {changing} would.")
+        if graded := [p.name for p in graph.projections if p.graded]:
+            raise UnsupportedError(
+                f"Stream.graph: projections of states have no place in a stream, which goes by events, got {graded}. "
+                "Use a Simulation."
+            )
         self.graph = graph
         self.channels = channels if channels is not None else Channels((fed.size, 1, 1))
         if self.channels.size != fed.size:

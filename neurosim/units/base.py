@@ -82,6 +82,7 @@ class Unit:
     state: ClassVar[tuple[str, ...]] = ()
     coeffs: ClassVar[tuple[str, ...]] = ()
     output: ClassVar[str] = "spikes"  # or the name of a state, for readout units
+    trains: ClassVar[bool] = True  # False: its adjoint is too large to derive
     contract: Contract = Contract()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

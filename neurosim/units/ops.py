@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+SQRT_2, LOG_2 = math.sqrt(2.0), math.log(2.0)
+ATANH = tuple(1.0 / k for k in range(21, 0, -2))  # series of atanh(y) / y in y**2, last term first
 _TRACED: dict[str, Callable[..., Any]] = {}
 
 
@@ -57,6 +59,22 @@ def log(x: Any) -> Any:
 def sqrt(x: Any) -> Any:
     """Square root."""
     return _function("sqrt", x)
+
+
+def log_from_one(x: Any) -> Any:
+    """Natural logarithm of 1 <= x < 2**32, made of ``+ - * /`` and comparisons: the same bits in every library."""
+    power = 0.0 * x
+    for k in (16, 8, 4, 2, 1):
+        large = x >= 2.0**k
+        x, power = where(large, x * 2.0**-k, x), where(large, power + float(k), power)
+    high = x > SQRT_2
+    x, power = where(high, x * 0.5, x), where(high, power + 1.0, power)
+    y = (x - 1.0) / (x + 1.0)  # ln x = 2 atanh y, |y| < 0.172
+    z = y * y
+    total = 0.0 * x
+    for term in ATANH:
+        total = total * z + term
+    return power * LOG_2 + 2.0 * (y * total)
 
 
 def minimum(a: Any, b: Any) -> Any:

@@ -31,7 +31,7 @@ from neurosim.viz.base import (
     title,
     whole_numbers,
 )
-from neurosim.viz.network import population_raster
+from neurosim.viz.network import population_raster, raster_with_states
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +46,7 @@ __all__ = [
     "firing_rates",
     "learning_curves",
     "population_raster",
+    "raster_with_states",
     "raster",
     "save",
     "traces",

@@ -84,3 +84,16 @@ def test_simulate_writes_its_report_or_says_why_it_cannot(tmp_path: Path) -> Non
     assert found["neurons"] == 250 and found["spikes"] > 0
     failed = runner.invoke(app, [*start, str(tmp_path / "missing" / "report.json")])
     assert failed.exit_code == 2 and "OutputError" in failed.output and "There is no folder" in failed.output
+
+
+def test_simulate_astro_reports_what_fires_and_draws_calcium(tmp_path: Path) -> None:
+    command = ["simulate", "astro", "--scale", "0.1", "--seconds", "0.2", "--quiet", "--json", str(tmp_path / "a.json")]
+    done = runner.invoke(app, [*command, "--plot", str(tmp_path / "a.png")])
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found["neurons"] == 120 and list(found["rates_hz"]) == ["exc", "inh"] and found["spikes"] > 0
+    assert found["rate_hz"] == pytest.approx(found["spikes"] / 100 / 0.2)
+    other = runner.invoke(app, ["simulate", "brunel", "--scale", "0.02", "--seconds", "0.01", "--quiet", "--json",
+                                str(tmp_path / "b.json")])  # fmt: skip
+    assert other.exit_code == 0 and set(json.loads((tmp_path / "b.json").read_text())) == set(found)
+    assert (tmp_path / "a.png").stat().st_size > 20_000

@@ -8,7 +8,7 @@ import pytest
 from helper_functions import leak
 
 from neurosim import testing, units
-from neurosim.units import LIF, SURROGATES, AdLIF, CubaLIF, Decay, Izhikevich, Refractory, Unit
+from neurosim.units import LIF, SURROGATES, AdLIF, CubaLIF, Decay, Izhikevich, PlateauLIF, Refractory, Unit
 from neurosim.units.ops import exp, maximum, where
 
 
@@ -99,7 +99,7 @@ def minus_one(v):
 
 
 BUILT_IN = [u() for u in units.ALL]
-WITH_OTHER_CODE = [LIF(v_reset=-0.1), Refractory(LIF())]
+WITH_OTHER_CODE = [LIF(v_reset=-0.1), Refractory(LIF()), PlateauLIF(), PlateauLIF(branches=2, boost=0.4)]
 WITH_OTHER_NUMBERS = [
     LIF(tau_mem=10e-3, discretisation="euler", gain="leak", v_leak=-0.2), LIF(tau_mem=Decay(0.8)),
     CubaLIF(gain="leak"), CubaLIF(tau_syn=20e-3, gain="leak"), AdLIF(a=-0.5, gain="one"),

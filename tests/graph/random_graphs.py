@@ -65,7 +65,9 @@ def projections(draw, among):
         rule = g.Explicit(*ends)
         weight = draw(numbers | arrays(numbers, n, draw(st.sampled_from([np.float32, np.float64]))))
         delay = draw(st.integers(1, 9) | arrays(st.integers(1, 9), n, np.int32))
-    return g.Projection(draw(names), source.name, target.name, target.ports[0], rule, weight, delay)
+    states = source.state if isinstance(source, g.Population) else ()
+    signal = draw(st.sampled_from(("spikes", *states)))
+    return g.Projection(draw(names), source.name, target.name, target.ports[0], rule, weight, delay, signal=signal)
 
 
 @st.composite

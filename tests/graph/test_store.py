@@ -196,7 +196,7 @@ def test_appended_bytes_are_refused(saved):
     [
         (b"PK\x03\x04" + b"\0" * 999, "must start with b'neurosim graph.n', got b'PK.*no graph file"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 999, "It is HDF5, of another kind"),
-        (b"neurosim graph\nversion 2\n" + b"\0" * 999, "version 2 of the format, .* reads 1. Update neurosim"),
+        (b"neurosim graph\nversion 3\n" + b"\0" * 999, "version 3 of the format, .* reads 2. Update neurosim"),
         (b"neurosim graph\nversion 0\n" + b"\0" * 999, "is damaged"),
         (b"", "is cut short"),
     ],

@@ -133,9 +133,54 @@ def nest_brunel(given: Arrays) -> Arrays:
     return nest_spikes(recorder, cells[0].global_id, float(given["dt"]))
 
 
+def nest_astrocyte(given: Arrays) -> Arrays:
+    """An astrocyte with given input spikes, and the current that reaches a neuron after ``delay`` steps."""
+    nest, dt = nest_kernel(given), float(given["dt"])
+    names = {"IP3_0": "ip3_0", "delta_IP3": "delta_ip3", "SIC_scale": "sic_scale"}
+    glia = nest.Create("astrocyte_lr_1994", params={theirs: float(given[ours]) for theirs, ours in names.items()})
+    glia.set(Ca_astro=float(given["ca"]), IP3=float(given["ip3"]))
+    cell = nest.Create("aeif_cond_alpha_astro")
+    source = nest.Create("spike_generator", params={"spike_times": (given["input"] + 1) * dt})
+    nest.Connect(source, glia, syn_spec={"weight": float(given["weight"]), "delay": dt})
+    out = {"synapse_model": "sic_connection", "weight": float(given["weight_out"]), "delay": float(given["delay"]) * dt}
+    nest.Connect(glia, cell, syn_spec=out)
+    meters = nest.Create("multimeter", 2)
+    meters[0].set(record_from=["IP3", "Ca_astro", "h_IP3R"], interval=dt)
+    meters[1].set(record_from=["I_SIC"], interval=dt)
+    nest.Connect(meters[0], glia)
+    nest.Connect(meters[1], cell)
+    nest.Simulate(float(given["time"]))
+    found: Arrays = {}
+    for meter, kinds in zip(meters, (("IP3", "Ca_astro", "h_IP3R"), ("I_SIC",)), strict=True):
+        found |= {kind: np.asarray(meter.events[kind]) for kind in kinds}
+        found[f"steps {kinds[0]}"] = np.rint(np.asarray(meter.events["times"]) / dt).astype(int) - 1
+    return found
+
+
+def nest_tripartite(given: Arrays) -> Arrays:
+    """Synapses (source, target) of the three projections that a tripartite rule makes."""
+    nest = nest_kernel(given)
+    nest.set(rng_seed=int(given["seed"]))
+    pre, post = (nest.Create("aeif_cond_alpha_astro", int(given[name])) for name in ("pre", "post"))
+    third = nest.Create("astrocyte_lr_1994", int(given["third"]))
+    pool = {"pool_size": int(given["pool_size"]), "pool_type": str(given["pool_type"])}
+    nest.TripartiteConnect(
+        pre, post, third, conn_spec={"rule": "pairwise_bernoulli", "p": float(given["p_primary"])},
+        third_factor_conn_spec={"rule": "third_factor_bernoulli_with_pool", "p": float(given["p_third"]), **pool},
+        syn_specs={"primary": {}, "third_in": {}, "third_out": {"synapse_model": "sic_connection"}},
+    )  # fmt: skip
+    found = {}
+    for name, (a, b) in {"primary": (pre, post), "third_in": (pre, third), "third_out": (third, post)}.items():
+        ends = nest.GetConnections(a, b).get(["source", "target"])
+        found[name] = np.stack(
+            [np.asarray(ends["source"]) - a[0].global_id, np.asarray(ends["target"]) - b[0].global_id]
+        )
+    return found
+
+
 JOBS = {
-    "brian2_cuba": brian2_cuba, "nest_brunel": nest_brunel, "nest_cuba": nest_cuba,
-    "nest_single_cells": nest_single_cells,
+    "brian2_cuba": brian2_cuba, "nest_astrocyte": nest_astrocyte, "nest_brunel": nest_brunel, "nest_cuba": nest_cuba,
+    "nest_single_cells": nest_single_cells, "nest_tripartite": nest_tripartite,
 }  # fmt: skip
 
 

@@ -181,7 +181,7 @@ def test_nonsense_is_refused_for_every_argument(kind, name):
 def test_repr_shows_parameters_and_contract(kind):
     assert repr(kind()).startswith(kind.__name__ + "(")
     assert repr(kind()).endswith(f"# {kind().contract}")
-    trace(kind(), SuperSpike())
+    trace(kind(), SuperSpike(), kind().output)
 
 
 @pytest.mark.parametrize(

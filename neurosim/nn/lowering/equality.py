@@ -126,10 +126,10 @@ def verify_equal(model: nn.Module, x: Tensor) -> Equality:
 
 @dataclass(frozen=True)
 class _Call:
-    """One run of a spiking layer: input and output (T, B, ...)."""
+    """One run of a spiking layer: input of each port and output (T, B, ...)."""
 
     layer: UnitLayer
-    x: Tensor
+    x: tuple[Tensor, ...]
     y: Tensor
 
 
@@ -139,7 +139,7 @@ def _run_dense(model: nn.Module, x: Tensor) -> tuple[dict[str, _Call], Tensor]:
 
     def keep(name: str) -> Any:
         def hook(layer: UnitLayer, given: tuple[Any, ...], output: Any) -> None:
-            calls[name] = _Call(layer, given[0], output[0])
+            calls[name] = _Call(layer, layer.inputs(given[0]), output[0])
 
         return hook
 
@@ -183,15 +183,17 @@ def _first(codes: NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
 def _distance(call: _Call, sample: int, step: int, neuron: int) -> float:
     """u of one neuron of the model at a step: how far above the threshold it was."""
     layer, unit = call.layer, call.layer.unit
-    x = call.x[: step + 1, sample : sample + 1]
+    ports = tuple(port[: step + 1, sample : sample + 1] for port in call.x)
+    x = ports[0]
     shape, neurons = x.shape[2:], math.prod(x.shape[2:])
     with torch.no_grad():
-        state = layer(x[:step])[1] if step else None
+        before = tuple(port[:step] for port in ports)
+        state = layer(before if len(ports) > 1 else before[0])[1] if step else None
         rows = layer.start(state, (*unit.state, "z")[: len(unit.state) + isinstance(layer, Recurrent)], x)
-        given = x[step].flatten()[neuron]
+        given = tuple(port[step].flatten()[neuron] for port in ports)
         if isinstance(layer, Recurrent):
-            given = given + layer.weight[neuron] @ rows[-1].flatten()
+            given = (given[0] + layer.weight[neuron] @ rows[-1].flatten(),)
         c = layer.coefficients(shape, x.dtype)
         c = c[:, neuron % neurons] if c.shape[1] > 1 else c[:, 0]
         s = rows[: len(unit.state)].flatten(1)[:, neuron]
-        return float(unit.step(tuple(s), (given,), tuple(c))[1])
+        return float(unit.step(tuple(s), given, tuple(c))[1])

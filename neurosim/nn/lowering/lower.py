@@ -6,7 +6,7 @@ import copy
 import math
 from collections import OrderedDict
 from collections.abc import Sequence as Several
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from neurosim.nn.lowering.filters import Filter, Map, entries, linear, max_pool
 from neurosim.nn.lowering.matrices import LINEAR, MAX_POOLS, Shape, identity, product
 from neurosim.nn.readout import MODES, Readout
 from neurosim.nn.recurrent import Recurrent
-from neurosim.nn.sequential import Residual, Sequential
+from neurosim.nn.sequential import Ports, Residual, Sequential
 from neurosim.nn.spiking import UnitLayer
 from neurosim.sim import Simulation
 from neurosim.units import IF, LI, Arctan, Decay
@@ -140,6 +140,7 @@ class Signal:
         bias: (values,).
         state: the only population's state is meant, not its spikes.
         ended: a `Readout` has reduced time.
+        ports: what goes to each port of the units that follow; the other fields are those of the first.
     """
 
     shape: Shape
@@ -147,6 +148,7 @@ class Signal:
     bias: Tensor | None = None
     state: str = ""
     ended: bool = False
+    ports: dict[str, Signal] | None = None
 
     @property
     def spikes(self) -> str:
@@ -221,6 +223,8 @@ class _Builder:
                     "its inner layers end in a state. Let them give spikes or a linear layer's sum."
                 )
             return signal.plus(y)
+        if isinstance(inner, Ports):
+            return self.ports(inner, name, signal)
         if isinstance(inner, UnitLayer):
             return self.units(inner, name, signal)
         if isinstance(inner, MAX_POOLS):
@@ -235,10 +239,7 @@ class _Builder:
     def units(self, layer: UnitLayer, name: str, signal: Signal) -> Signal:
         """A population of the layer's units, and what leads to it."""
         unit = layer.unit
-        if len(unit.ports) != 1:
-            raise NotLowerableError(
-                f"its unit has the ports {unit.ports}, but a model feeds one. Connect them with sim.Network."
-            )
+        parts = signal.ports if signal.ports is not None else {unit.ports[0]: signal}
         size = math.prod(signal.shape)
         with torch.no_grad():
             c = layer.coefficients(signal.shape, DTYPES[self.precision]).double().numpy()
@@ -247,7 +248,8 @@ class _Builder:
         self.populations.append(
             Population(name, size, repr(unit), program, unit.ports, unit.state, unit.coeffs, c, rest, float(layer.dt))
         )
-        self.join(name, unit.ports[0], signal)
+        for port in unit.ports:
+            self.join(name, port, parts[port])
         if isinstance(layer, Recurrent):
             w = layer.weight.detach()
             post, pre = w.nonzero().unbind(1)
@@ -263,9 +265,10 @@ class _Builder:
     def join(self, target: str, port: str, signal: Signal) -> None:
         """Projections and a constant current that bring a signal to a population, in the step it is made."""
         for source, matrix in signal.terms.items():
+            name = f"{source} -> {target}"
+            name = f"{name} ({port})" if any(p.name == name for p in self.projections) else name
             if isinstance(matrix, Filter):
-                name, kernel = f"{source} -> {target}", matrix.kernel.numpy()
-                self.projections.append(Projection(name, source, target, port, matrix.rule, kernel, 0))
+                self.projections.append(Projection(name, source, target, port, matrix.rule, matrix.kernel.numpy(), 0))
                 continue
             m = identity(math.prod(signal.shape)) if matrix is None else matrix
             post, pre = m.indices().numpy()
@@ -273,9 +276,17 @@ class _Builder:
             if self.precision == "float32":
                 kept = weight.astype(np.float32) != 0  # too small for the precision: no synapse
                 rule, weight = Explicit(pre[kept], post[kept]), weight[kept]
-            self.projections.append(Projection(f"{source} -> {target}", source, target, port, rule, weight, 0))
+            self.projections.append(Projection(name, source, target, port, rule, weight, 0))
         if signal.bias is not None and bool(signal.bias.any()):
             self.stimuli.append(CurrentInput(target, port, signal.bias.numpy()))
+
+    def ports(self, layer: Ports, name: str, signal: Signal) -> Signal:
+        """Lower the layers of every port."""
+        found = {port: self.chain(inner, f"{name}.{port}.", signal) for port, inner in layer.named_children()}
+        for port, part in found.items():
+            if part.state or part.ended:
+                raise NotLowerableError(f"its port {port!r} is fed a state. Let it end in spikes or a linear layer.")
+        return replace(next(iter(found.values())), ports=found)
 
     def relay(self, layer: nn.Module, name: str, signal: Signal) -> Signal:
         """A max pool of spikes: a neuron per window that spikes in every step in which any of its inputs does."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from neurosim.errors import check_choice
 from neurosim.sim.network import Network
+from neurosim.sim.networks.astro import astro
 from neurosim.sim.networks.brunel import brunel
 from neurosim.sim.networks.coba import coba
 from neurosim.sim.networks.cuba import cuba
@@ -14,6 +15,7 @@ from neurosim.sim.networks.microcircuit import microcircuit
 from neurosim.sim.networks.stdp import stdp
 
 NETWORKS: dict[str, Callable[..., Network]] = {
+    "astro": astro,
     "brunel": brunel,
     "coba": coba,
     "cuba": cuba,
@@ -28,4 +30,4 @@ def network(name: str, **options: Any) -> Network:
     return NETWORKS[name](**options)
 
 
-__all__ = ["NETWORKS", "brunel", "coba", "cuba", "microcircuit", "network", "stdp"]
+__all__ = ["NETWORKS", "astro", "brunel", "coba", "cuba", "microcircuit", "network", "stdp"]
