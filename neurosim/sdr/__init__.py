@@ -1,0 +1,5 @@
+"""Sparse distributed representations: which few cells of many are active. Without torch."""
+
+from neurosim.sdr.sdr import SDR
+
+__all__ = ["SDR"]
