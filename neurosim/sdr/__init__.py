@@ -1,5 +1,6 @@
 """Sparse distributed representations: which few cells of many are active. Without torch."""
 
+from neurosim.sdr.array import SDRArray
 from neurosim.sdr.sdr import SDR
 
-__all__ = ["SDR"]
+__all__ = ["SDR", "SDRArray"]

@@ -21,12 +21,15 @@ def fraction(where: str, value: Any) -> float:
     return found
 
 
-def density(where: str, value: Any) -> float:
-    """A share of cells that are active: above 0, at most 1."""
-    found = number(where, value)
-    if not 0.0 < found <= 1.0:
-        raise RangeError(f"{where}: must be > 0 and <= 1, got {found!r}. (It is a share of all cells: 2 % is 0.02.)")
-    return found
+def active_cells(where: str, sparsity: Any, size: int) -> int:
+    """Number of active cells of ``size``, of a share above 0 and at most 1 that is at least one cell."""
+    share = number(where, sparsity)
+    if not 0.0 < share <= 1.0:
+        raise RangeError(f"{where}: must be > 0 and <= 1, got {share!r}. (It is a share of all cells: 2 % is 0.02.)")
+    active = round(share * size)
+    if active == 0:
+        raise RangeError(f"{where}: must be at least one cell, got {share!r} of {size}, which rounds to none.")
+    return active
 
 
 def dimensions(where: str, value: Any) -> tuple[int, ...]:
@@ -67,4 +70,4 @@ def seed_word(where: str, value: Any) -> int:
     return whole(where, value, 0, 2**63 - 1)
 
 
-__all__ = ["density", "dimensions", "fraction", "frozen", "generator", "indices", "number", "seed_word", "whole"]
+__all__ = ["active_cells", "dimensions", "fraction", "frozen", "generator", "indices", "number", "seed_word", "whole"]

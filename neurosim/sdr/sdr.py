@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from neurosim.errors import RangeError, ShapeError
 from neurosim.files import write_bytes
-from neurosim.sdr.checks import density, dimensions, fraction, frozen, generator, indices, whole
+from neurosim.sdr.checks import active_cells, dimensions, fraction, frozen, generator, indices, whole
 
 
 class SDR:
@@ -105,9 +105,7 @@ class SDR:
         """
         shape = dimensions("SDR.random: dims", dims)
         size = math.prod(shape)
-        active = round(density("SDR.random: sparsity", sparsity) * size)
-        if active == 0:
-            raise RangeError(f"SDR.random: sparsity {sparsity!r} of {size} cells is no cell. Use SDR(dims) for none.")
+        active = active_cells("SDR.random: sparsity", sparsity, size)
         return cls._of(shape, np.sort(_choose(generator("SDR.random: rng", rng), size, active)))
 
     @classmethod

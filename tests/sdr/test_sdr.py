@@ -237,7 +237,7 @@ A = SDR((2, 4), [0, 5])
         (lambda: A.subsample(3, 0), RangeError, "active: must be a whole number in 0..2, got 3"),
         (lambda: SDR.random(9, sparsity=0, rng=0), RangeError, "sparsity: must be > 0 and <= 1, got 0"),
         (lambda: SDR.random(9, sparsity=1.01, rng=0), RangeError, "sparsity: must be > 0 and <= 1, got 1.01"),
-        (lambda: SDR.random(9, sparsity=0.01, rng=0), RangeError, "0.01 of 9 cells is no cell"),
+        (lambda: SDR.random(9, sparsity=0.01, rng=0), RangeError, "at least one cell, got 0.01 of 9"),
         (lambda: SDR.from_dense([0, 2]), RangeError, "must be 0 or 1, got 2. Apply a threshold"),
         (lambda: SDR.from_dense([0, float("nan")]), RangeError, "must be 0 or 1, got nan"),
         (lambda: SDR.from_dense([]), ShapeError, "not empty"),
