@@ -1,7 +1,8 @@
 """Sparse distributed representations as rows of bits: bit b of word w is cell 64 w + b; bits past the last cell are 0.
 
 Random rows depend on the seed, the stream and the number of the row alone. Counter: the row in words 0 and 1,
-3 * 2**30 + block of two draws in word 2, the stream in word 3, which no draw of `draws` or `philox` uses.
+3 * 2**30 + block of two draws (below 2**29) in word 2, the stream in word 3; hashes have 7 * 2**29 + attempt in word
+2. No draw of `draws` or `philox` uses these.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from neurosim.kernels.philox import WORD, inlined, kernel, philox4
 CELLS = 64  # in a word
 ONE = np.uint64(1)
 TAG = np.uint64(3 << 30)
+HASH = np.uint64(7 << 29)
 
 
 def _popcount(typingctx: Any, bits: Any) -> Any:
@@ -139,3 +141,23 @@ def fill_random_rows(rows: NDArray[np.uint64], size: int, active: int, first: in
                 rows[r, w] = ~rows[r, w]
             if size & 63:
                 rows[r, rows.shape[1] - 1] &= (ONE << np.uint64(size & 63)) - ONE
+
+
+@kernel
+def fill_hashed(cells: NDArray[np.int32], first: int, size: int, seed: Any) -> None:
+    """Write different cells below ``size``: the k-th is hashed from the number ``first + k``.
+
+    A number takes the first of its hashes whose cell no number before it has taken.
+    """
+    taken = np.zeros(size, np.bool_)
+    for k in range(len(cells)):
+        number = np.uint64(np.int64(first) + np.int64(k))
+        attempt = np.uint64(0)
+        while True:
+            a, b, _, _ = philox4(number, number >> WORD, HASH + attempt, np.uint64(0), seed, seed >> WORD)
+            cell = np.int64(_below(a, b, np.uint64(size)))
+            if not taken[cell]:
+                break
+            attempt += ONE
+        taken[cell] = True
+        cells[k] = cell

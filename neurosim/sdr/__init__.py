@@ -2,6 +2,10 @@
 
 from neurosim.sdr import theory
 from neurosim.sdr.array import SDRArray
+from neurosim.sdr.date import DateEncoder
+from neurosim.sdr.encoders import RDSE, CategoryEncoder, ScalarEncoder, SimHashEncoder
 from neurosim.sdr.sdr import SDR
 
-__all__ = ["SDR", "SDRArray", "theory"]
+__all__ = [
+    "RDSE", "SDR", "CategoryEncoder", "DateEncoder", "SDRArray", "ScalarEncoder", "SimHashEncoder", "theory",
+]  # fmt: skip
