@@ -5,9 +5,12 @@ from neurosim.sdr.array import SDRArray
 from neurosim.sdr.date import DateEncoder
 from neurosim.sdr.encoders import RDSE, CategoryEncoder, ScalarEncoder, SimHashEncoder
 from neurosim.sdr.metrics import Metrics, Summary
+from neurosim.sdr.neuron import PoiraziNeuron, Power, Sigmoid, Step, Threshold
 from neurosim.sdr.sdr import SDR
+from neurosim.sdr.segments import DendriticSegment, Fired, Segments, SegmentState, k_means
 
 __all__ = [
-    "RDSE", "SDR", "CategoryEncoder", "DateEncoder", "Metrics", "SDRArray", "ScalarEncoder", "SimHashEncoder",
-    "Summary", "theory",
+    "RDSE", "SDR", "CategoryEncoder", "DateEncoder", "DendriticSegment", "Fired", "Metrics", "PoiraziNeuron", "Power",
+    "SDRArray", "ScalarEncoder", "SegmentState", "Segments", "Sigmoid", "SimHashEncoder", "Step", "Summary",
+    "Threshold", "k_means", "theory",
 ]  # fmt: skip
