@@ -2,6 +2,7 @@
 
 from neurosim.sdr import theory
 from neurosim.sdr.array import SDRArray
+from neurosim.sdr.classifier import SDRClassifier
 from neurosim.sdr.date import DateEncoder
 from neurosim.sdr.encoders import RDSE, CategoryEncoder, ScalarEncoder, SimHashEncoder
 from neurosim.sdr.metrics import Metrics, Summary
@@ -11,6 +12,7 @@ from neurosim.sdr.segments import DendriticSegment, Fired, Segments, SegmentStat
 
 __all__ = [
     "RDSE", "SDR", "CategoryEncoder", "DateEncoder", "DendriticSegment", "Fired", "Metrics", "PoiraziNeuron", "Power",
-    "SDRArray", "ScalarEncoder", "SegmentState", "Segments", "Sigmoid", "SimHashEncoder", "Step", "Summary",
+    "SDRArray", "SDRClassifier", "ScalarEncoder", "SegmentState", "Segments", "Sigmoid", "SimHashEncoder", "Step",
+    "Summary",
     "Threshold", "k_means", "theory",
 ]  # fmt: skip

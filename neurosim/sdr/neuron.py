@@ -49,7 +49,8 @@ class Power:
 
     def __call__(self, counts: NDArray[np.int32], theta: int) -> NDArray[np.float64]:
         del theta
-        return np.asarray(np.power(counts, self.exponent, dtype=np.float64))
+        drive: NDArray[np.float64] = counts.astype(np.float64) ** self.exponent
+        return drive
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Sigmoid:
     def __call__(self, counts: NDArray[np.int32], theta: int) -> NDArray[np.float64]:
         del theta
         # half a tanh is the same and cannot overflow
-        return 0.5 + 0.5 * np.tanh(0.5 * self.scale * (counts - self.center))
+        drive: NDArray[np.float64] = 0.5 + 0.5 * np.tanh(0.5 * self.scale * (counts - self.center))
+        return drive
 
 
 @dataclass(frozen=True, eq=False)
