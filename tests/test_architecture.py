@@ -96,7 +96,7 @@ def test_files_are_short(path):
     assert lines < LONGEST, f"{lines} lines"
 
 
-@pytest.mark.parametrize("part", ["errors", "files", "events", "units", "graph", "sim"])
+@pytest.mark.parametrize("part", ["errors", "files", "events", "units", "graph", "sim", "sdr"])
 def test_what_runs_without_torch_does_not_import_it(part):
     for path in (p for p in FILES if part_of(p) == part):
         assert not [n for n, _ in imports(path) if n.split(".")[0] == "torch"], path

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-FAST = ("learnable_time_constants", "own_unit", "plateau_sequence", "streaming_chunks")
+FAST = ("learnable_time_constants", "own_unit", "plateau_sequence", "sdr_reliability", "streaming_chunks")
 SLOW = ("event_camera_digits", "recurrent_delayed_memory", "surrogate_choice")
 LONGEST = 120  # lines
 

@@ -206,7 +206,7 @@ def _procedural(graph: Graph, number: int, first: int, count: int) -> Stored:
     else:
 
         def degrees() -> Array:  # of all lanes, counted in one: where they end is known when they are drawn only
-            return np.full(sources, rule.n if first == 0 else 0, np.int64)
+            return np.full(sources, rule.n if first == 0 < count else 0, np.int64)
 
         choice = DISTINCT if distinct else ANY
         arguments = (law, one, rule.n, targets - excluded, choice, excluded, first, draw, scratch)

@@ -32,6 +32,7 @@ from neurosim.viz.base import (
     whole_numbers,
 )
 from neurosim.viz.network import population_raster, raster_with_states
+from neurosim.viz.sdr import error_curves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,6 +42,7 @@ MOST_TRACES = 12
 __all__ = [
     "PictureError",
     "confusion_matrix",
+    "error_curves",
     "events_frame",
     "events_timeline",
     "firing_rates",
