@@ -122,7 +122,7 @@ class Simulation:
         check_seconds("Simulation.run.save_every", save_every)
         origin, last = self.step, self.step + round(seconds / self.graph.dt)
         every = max(1, round(save_every / self.graph.dt)) if save_to is not None else last - origin + 1
-        chunk = min(last - origin, max(self._period, 64))
+        chunk = min(last - origin, max(self._period, 256))
         while self.step < last:
             started = time.perf_counter()
             stop = min(last, self.step + chunk, self.step + self._largest_chunk, (self.step // every + 1) * every)
@@ -131,7 +131,7 @@ class Simulation:
             self._advance(stop)
             elapsed = time.perf_counter() - started
             self.run_seconds += elapsed
-            chunk = max(self._period, min(4 * done, int(done * SLICE / max(elapsed, 1e-9))))
+            chunk = max(self._period, min(16 * done, int(done * SLICE / max(elapsed, 1e-9))))
             if progress is not None:
                 progress(self, (self.step - origin) / (last - origin))
             if save_to is not None and (self.step % every == 0 or self.step == last):
