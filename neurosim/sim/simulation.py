@@ -37,6 +37,7 @@ from neurosim.sim.recording import Rates, Spikes
 
 LARGEST_RECORD = 2**26  # spikes that one call of the time loop may at most produce (memory is touched only when used)
 SPARE = 8  # places behind a list of spikes: rows of bits are delivered so many at a time
+FIRST = 2**23  # neurons times steps before the first look at the clock: some 10 ms
 SLICE = 0.1  # s of wall time between looks at the clock, at ctrl-C and at the state
 
 
@@ -122,7 +123,7 @@ class Simulation:
         check_seconds("Simulation.run.save_every", save_every)
         origin, last = self.step, self.step + round(seconds / self.graph.dt)
         every = max(1, round(save_every / self.graph.dt)) if save_to is not None else last - origin + 1
-        chunk = min(last - origin, max(self._period, 256))
+        chunk = max(self._period, FIRST // max(1, sum(p.size for p in self.graph.populations)))
         while self.step < last:
             started = time.perf_counter()
             stop = min(last, self.step + chunk, self.step + self._largest_chunk, (self.step // every + 1) * every)
