@@ -12,6 +12,7 @@ from neurosim.errors import RangeError, ShapeError, check_number
 CONVERGED = 1e-15  # relative change at which the continued fraction ends
 TINY = 1e-300  # stands for a zero in a denominator of the continued fraction
 MOST_TERMS = 10_000
+SAME = 1e-9  # relative; features that differ by less are constant
 
 
 class Prototypes:
@@ -52,7 +53,7 @@ class Prototypes:
             self._counts.append(0)
             task = len(self) - 1
         if not 0 <= task < len(self):
-            raise RangeError(f"Prototypes.task: must be in 0..{len(self) - 1}, got {task!r}.")
+            raise RangeError(f"Prototypes.task: must be the number of one of {len(self)} prototypes, got {task!r}.")
         self._sums[task] += samples.double().sum(0)
         self._counts[task] += len(samples)
         return task
@@ -134,12 +135,13 @@ class OnlineClusters:
 def hotelling(a: Tensor, b: Tensor) -> tuple[float, float]:
     """Two-sample test of equal means: T^2, and its cumulative probability if the means are equal (0..1).
 
-    The pooled covariance is inverted by the pseudo-inverse, and p is its rank: constant features take no part. Under
-    equal means ``T^2 (n - p - 1) / (p (n - 2))`` has Fisher's F distribution with p and n - p - 1 degrees of freedom.
+    The pooled covariance is inverted by the pseudo-inverse, and p is its rank. Constant features take no part, unless
+    their values differ, which is certain. Under equal means ``T^2 (n - p - 1) / (p (n - 2))`` has Fisher's F distribution with p and n - p - 1 degrees of freedom.
 
     Args:
         a: (N, D) samples, at least 2.
-        b: (M, D) samples, at least 2; n = N + M must be above p + 1.
+        b: (M, D) samples, at least 2; N + M must be above the number of
+            features that vary, plus 1.
 
     Raises:
         RangeError: fewer than 2 samples on a side, too few in all, nan or inf.
@@ -152,12 +154,18 @@ def hotelling(a: Tensor, b: Tensor) -> tuple[float, float]:
         raise RangeError(f"hotelling: each side must have 2 or more samples, got {len(a)} and {len(b)}.")
     difference = a.mean(0) - b.mean(0)
     centred = torch.cat([a - a.mean(0), b - b.mean(0)])
-    pooled = centred.T @ centred / (n - 2)
-    p = int(torch.linalg.matrix_rank(pooled, hermitian=True))
-    if p == 0:  # nothing varies: equal means are the same point
-        return (0.0, 0.0) if bool((difference == 0).all()) else (math.inf, 1.0)
+    scale = SAME * (1 + torch.cat([a, b]).abs().amax(0))
+    varies = centred.abs().amax(0) > scale
+    if bool((difference.abs() > scale)[~varies].any()):  # a constant that has another value cannot be chance
+        return math.inf, 1.0
+    p = int(varies.sum())
+    if p == 0:
+        return 0.0, 0.0
     if n <= p + 1:
         raise RangeError(f"hotelling: {p} features need more than {p + 1} samples on both sides together, got {n}.")
+    centred, difference = centred[:, varies], difference[varies]
+    pooled = centred.T @ centred / (n - 2)
+    p = int(torch.linalg.matrix_rank(pooled, hermitian=True))
     inverse = torch.linalg.pinv(pooled, hermitian=True)
     t2 = float(difference @ inverse @ difference) * len(a) * len(b) / n
     return t2, f_probability(t2 * (n - p - 1) / (p * (n - 2)), p, n - p - 1)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from neurosim import nn as snn
-from neurosim.data.datasets import MNIST, Digits, ImageDataset, pixel_permutations
+from neurosim.data.datasets import MNIST, Digits, pixel_permutations
 from neurosim.errors import RangeError, check_positive
 from neurosim.files import make_folder, write_bytes, write_json
 from neurosim.train.config import dump, parse, to_toml
@@ -172,9 +172,13 @@ def load_continual(recipe: str | Path | Mapping[str, Any], overrides: Sequence[s
 
 
 def tasks_of(spec: TasksSpec, split: str, root: str | Path | None = None) -> list[Task]:
-    """Inputs (N, D) in 0..1 and labels (N,) of every task."""
-    data: ImageDataset = Digits(split) if spec.set == "digits" else MNIST(split, root)
-    flat, labels = torch.from_numpy(data.images).flatten(1), torch.from_numpy(data.labels)
+    """Inputs (N, D) and labels (N,) of every task; one mean is taken off all pixels, and one deviation divides them.
+
+    Both are those of the training split. (Of inputs that are all positive, the same few units win for every image.)
+    """
+    data, reference = (Digits(s) if spec.set == "digits" else MNIST(s, root) for s in (split, spec.train))
+    mean, deviation = float(reference.images.mean()), float(reference.images.std())
+    flat, labels = (torch.from_numpy(data.images).flatten(1) - mean) / deviation, torch.from_numpy(data.labels)
     orders = torch.from_numpy(pixel_permutations(flat.shape[1], spec.tasks, spec.seed))
     return [(flat[:, order], labels) for order in orders]
 
