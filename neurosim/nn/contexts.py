@@ -136,7 +136,8 @@ def hotelling(a: Tensor, b: Tensor) -> tuple[float, float]:
     """Two-sample test of equal means: T^2, and its cumulative probability if the means are equal (0..1).
 
     The pooled covariance is inverted by the pseudo-inverse, and p is its rank. Constant features take no part, unless
-    their values differ, which is certain. Under equal means ``T^2 (n - p - 1) / (p (n - 2))`` has Fisher's F distribution with p and n - p - 1 degrees of freedom.
+    their values differ, which is certain. Under equal means ``T^2 (n - p - 1) / (p (n - 2))`` has Fisher's F
+    distribution with p and n - p - 1 degrees of freedom.
 
     Args:
         a: (N, D) samples, at least 2.
