@@ -28,6 +28,7 @@ ONLY = {
     "sympy": [("kernels/adjoint.py", "inside")],
     "matplotlib": [("viz", "top"), ("viz.py", "top")],
     "tonic": [("data", "inside")], "aedat": [("data", "inside")], "hdf5plugin": [("data", "inside")],
+    "mlxtend": [("data", "inside")],
     "scipy": [("data", "inside"), ("decode", "inside"), ("analysis", "inside"), ("interop", "inside")],
     "sklearn": [("data", "inside"), ("decode", "inside")],
     "snntorch": [("interop", "inside")], "nir": [("interop", "inside")],

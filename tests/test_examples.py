@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-FAST = ("learnable_time_constants", "own_unit", "plateau_sequence", "sdr_reliability", "streaming_chunks")
+FAST = (
+    "active_dendrites", "learnable_time_constants", "own_unit", "plateau_sequence", "sdr_reliability",
+    "streaming_chunks",
+)  # fmt: skip
 SLOW = ("event_camera_digits", "recurrent_delayed_memory", "surrogate_choice")
 LONGEST = 120  # lines
 

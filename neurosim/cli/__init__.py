@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,12 +48,32 @@ def train(
     with friendly(f"Finished epochs are kept. Continue with the same options and --resume:\n  {again}"):
         from neurosim.train import Reporter, load_recipe
         from neurosim.train import train as run
+        from neurosim.train.recipe import read_table
 
+        if read_table(recipe)[0].get("kind") == "continual":
+            _train_continual(recipe, overrides or (), data, out, _seeds(seeds), resume, overwrite, quiet)
+            return
         checked = load_recipe(recipe, overrides or ())
         folder = out or Path("runs") / checked.name
         run(checked, data, folder, _seeds(seeds), resume, overwrite, Reporter(quiet=quiet))
         if not quiet:
             print(f"results in {folder}/result.json, model in {folder}/model.safetensors, pictures beside them")
+
+
+def _train_continual(
+    recipe: str, overrides: Sequence[str], data: Path | None, out: Path | None, seeds: tuple[int, ...], resume: bool,
+    overwrite: bool, quiet: bool,
+) -> None:  # fmt: skip
+    from neurosim.train.continual import load_continual, run_continual
+
+    if resume:
+        raise RangeError("--resume: tasks that follow one another have no checkpoints; use --overwrite to start anew.")
+    checked = load_continual(recipe, overrides)
+    folder = out or Path("runs") / checked.name
+    result = run_continual(checked, data, folder, seeds, overwrite, None if quiet else print)
+    if not quiet:
+        print(f"accuracy over {checked.tasks.tasks} tasks, mean of {len(seeds)} seed(s): {result['accuracy_mean']:.4f}")
+        print(f"results in {folder}/result.json")
 
 
 @app.command(name="simulate")
@@ -154,15 +174,18 @@ def recipe(
 ) -> None:
     """Print a recipe."""
     with friendly():
-        from neurosim.train.recipe import SHIPPED, load_recipe, recipe_text
+        from neurosim.train.continual import load_continual
+        from neurosim.train.recipe import CONTINUAL, SHIPPED, load_recipe, read_table, recipe_text
 
         if fields:
             print(_field_help())
         elif name is None:
             for shipped in SHIPPED:
                 print(f"{shipped:22}{load_recipe(shipped).description}")
+            for shipped in CONTINUAL:
+                print(f"{shipped:22}{load_continual(shipped).description}")
         else:
-            load_recipe(name)
+            (load_continual if read_table(name)[0].get("kind") == "continual" else load_recipe)(name)
             print(recipe_text(name)[0], end="")
 
 

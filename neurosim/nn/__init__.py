@@ -1,6 +1,9 @@
 """Layers: ``y, state = layer(x, state=None)``, time first; ordinary torch.nn modules mix in."""
 
-from neurosim.nn.layer import Layer, PerStep, State, Stateless, detach
+from neurosim.nn.contexts import OnlineClusters, Prototypes, hotelling
+from neurosim.nn.dendritic import ActiveDendrites, fold_context, init_modified
+from neurosim.nn.kwinners import Boost, KWinners, KWinners2d, k_winners, update_boost_strength
+from neurosim.nn.layer import ContextLayer, Layer, PerStep, State, Stateless, detach
 from neurosim.nn.linear import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -29,11 +32,15 @@ from neurosim.nn.memory import packed_spikes
 from neurosim.nn.readout import Readout
 from neurosim.nn.recurrent import Recurrent
 from neurosim.nn.sequential import Ports, Residual, Sequential
+from neurosim.nn.sparse import SparseConv2d, SparseLinear, sparsify
 from neurosim.nn.spiking import Spiking
 
 __all__ = [
-    "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Conv2d", "Dropout", "Flatten", "Layer", "Linear",
-    "MaxPool2d", "PerStep", "Ports", "Readout", "Recurrent", "Residual", "Sequential", "Spiking", "State",
-    "Stateless", "SumPool2d", "accuracy", "activity_loss", "confusion", "count_cross_entropy", "detach", "fold_norm",
-    "lower", "membrane_cross_entropy", "packed_spikes", "rate_cross_entropy", "read_out", "spike_count_loss", "tet",
+    "ActiveDendrites", "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Boost", "ContextLayer",
+    "Conv2d", "Dropout", "Flatten", "KWinners", "KWinners2d", "Layer", "Linear", "MaxPool2d", "OnlineClusters",
+    "PerStep", "Ports", "Prototypes", "Readout", "Recurrent", "Residual", "Sequential", "SparseConv2d",
+    "SparseLinear", "Spiking", "State", "Stateless", "SumPool2d", "accuracy", "activity_loss", "confusion",
+    "count_cross_entropy", "detach", "fold_context", "fold_norm", "hotelling", "init_modified", "k_winners", "lower",
+    "membrane_cross_entropy", "packed_spikes", "rate_cross_entropy", "read_out", "sparsify", "spike_count_loss", "tet",
+    "update_boost_strength",
 ]  # fmt: skip

@@ -21,6 +21,13 @@ class Layer(nn.Module):
     """
 
 
+class ContextLayer(Layer):
+    """A layer that is told what the situation is: ``forward(x, state=None, context=None)``, context (1, C) or (B, C).
+
+    `Sequential` and `Residual` pass a context on to the layers of this kind in them.
+    """
+
+
 def check_input(layer: nn.Module, x: Any, dims: int | None = None, axes: str = "T, B, ...") -> None:
     """Raise `ShapeError` unless ``x`` is a floating tensor ``(T, B, ...)`` with ``dims`` dimensions."""
     name = type(layer).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -107,6 +108,21 @@ class Dropout(Layer):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+def plain_weights(model: nn.Module) -> nn.Module:
+    """``model`` itself, its parametrised weights (masks, norms) made ordinary parameters of the value they have."""
+    parametrize = nn.utils.parametrize
+    for module in list(model.modules()):
+        if parametrize.is_parametrized(module):
+            names: Any = module.parametrizations
+            values = {name: getattr(module, name).detach().clone() for name in names}
+            # torch's remove_parametrizations changes the class, which a deep copy shares with its original
+            module.__class__ = parametrize.type_before_parametrizations(module)
+            del module.parametrizations
+            for name, value in values.items():
+                module.register_parameter(name, nn.Parameter(value))
+    return model
 
 
 def fold_norm(layer: nn.Module, norm: nn.Module) -> nn.Module:

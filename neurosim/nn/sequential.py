@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from neurosim.errors import NeurosimError, ShapeError
-from neurosim.nn.layer import Layer, PerStep, State
+from neurosim.nn.layer import ContextLayer, Layer, PerStep, State
 from neurosim.nn.linear import fold_norm
 
 
@@ -20,10 +20,12 @@ class Sequential(Layer):
         *layers: layers or modules, or one OrderedDict of named ones.
 
     Shape:
-        x (T, B, ...) -> y of the last layer; state: a tuple, one entry per layer.
+        x (T, B, ...) -> y of the last layer; state: a tuple, one entry per layer; context (1, C) or (B, C), for the
+        layers that take one (`ActiveDendrites`).
 
     Raises:
         NeurosimError: what a layer raises, with the layer's name in front.
+        ShapeError: a context is given and no layer takes one.
     """
 
     def __init__(self, *layers: nn.Module | OrderedDict[str, nn.Module]) -> None:
@@ -32,16 +34,19 @@ class Sequential(Layer):
         for name, layer in named:
             self.add_module(str(name), layer if isinstance(layer, Layer) else PerStep(layer))  # type: ignore[arg-type]
 
-    def forward(self, x: Any, state: State = None) -> tuple[Tensor, State]:
+    def forward(self, x: Any, state: State = None, context: Tensor | None = None) -> tuple[Tensor, State]:
         """Run the layers in order; see the class."""
         layers = self._modules
+        if context is not None and not takes_context(self):
+            raise ShapeError("Sequential: a context was given, but no layer takes one. Leave it out.")
         states = (None,) * len(layers) if state is None else state
         if len(states) != len(layers):
             raise ShapeError(f"Sequential: state must have {len(layers)} entries, one per layer, got {len(states)}.")
         after = []
         for (name, layer), s in zip(layers.items(), states, strict=True):
             try:
-                x, s = layer(x, s)  # type: ignore[misc]
+                told = () if context is None or not takes_context(layer) else (context,)
+                x, s = layer(x, s, *told)  # type: ignore[misc]
             except NeurosimError as error:
                 raise type(error)(f"layer {name!r}: {error}") from None
             after.append(s)
@@ -75,6 +80,13 @@ class Sequential(Layer):
 NORMS, FOLDABLE = (nn.BatchNorm1d, nn.BatchNorm2d), (nn.Linear, nn.Conv2d)
 
 
+def takes_context(layer: nn.Module | None) -> bool:
+    """Whether a layer, or one in it, is a `ContextLayer`."""
+    if isinstance(layer, (Sequential, Residual)):
+        return any(takes_context(inner) for inner in layer.children())
+    return isinstance(layer, ContextLayer)
+
+
 def _plain(layer: nn.Module) -> nn.Module:
     return layer.module if isinstance(layer, PerStep) else layer
 
@@ -90,9 +102,9 @@ class Residual(Layer):
         super().__init__()
         self.inner = Sequential(*layers)
 
-    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+    def forward(self, x: Tensor, state: State = None, context: Tensor | None = None) -> tuple[Tensor, State]:
         """Add the input to the output of the inner layers."""
-        y, state = self.inner(x, state)
+        y, state = self.inner(x, state, context)
         if y.shape != x.shape:
             raise ShapeError(f"Residual: the inner layers must keep the shape {tuple(x.shape)}, got {tuple(y.shape)}.")
         return x + y, state

@@ -14,6 +14,7 @@ from neurosim.errors import FormatError, RangeError, check_positive, check_secon
 from neurosim.train.config import dump, parse, to_toml
 
 SHIPPED = ("digits_dvs", "nmnist", "dvs128_objects", "dvs128_gesture", "dvs128_gesture_plif", "shd")
+CONTINUAL = ("permuted_mnist",)  # shipped too, of the kind "continual": see `neurosim.train.continual`
 
 
 @dataclass(frozen=True)
@@ -244,6 +245,11 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         >>> load_recipe("digits_dvs", ["train.epochs=3"]).train.epochs
         3
     """
+    return recipe_from(*read_table(recipe, overrides))
+
+
+def read_table(recipe: str | Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], str]:
+    """The tables of a recipe of any kind, overrides applied, and its name for messages; see `load_recipe`."""
     text, where = recipe_text(recipe)
     try:
         table = tomllib.loads(text)
@@ -251,18 +257,19 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise FormatError(f"{where}: must be TOML, got an error: {error}.") from None
     for override in overrides:
         _override(table, override)
-    return recipe_from(table, where)
+    return table, where
 
 
 def recipe_text(recipe: str | Path) -> tuple[str, str]:
     """TOML text of a recipe and its name for messages."""
-    if str(recipe) in SHIPPED:
+    shipped = (*SHIPPED, *CONTINUAL)
+    if str(recipe) in shipped:
         return files("neurosim.train").joinpath("recipes", f"{recipe}.toml").read_text(encoding="utf-8"), str(recipe)
     path = Path(recipe)
     if not path.is_file():
-        listed = ", ".join(SHIPPED)
+        listed = ", ".join(shipped)
         raise RangeError(
-            f"recipe: there is no file {str(recipe)!r} and no shipped recipe of that name.{nearest(recipe, SHIPPED)} "
+            f"recipe: there is no file {str(recipe)!r} and no shipped recipe of that name.{nearest(recipe, shipped)} "
             f"Shipped are: {listed}."
         )
     try:

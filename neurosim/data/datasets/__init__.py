@@ -7,20 +7,24 @@ from neurosim.data.datasets.digits import DigitsDVS
 from neurosim.data.datasets.folders import CIFAR10DVS, FolderOfRecordings, NCaltech101
 from neurosim.data.datasets.gesture import DVSGesture
 from neurosim.data.datasets.heidelberg import SHD, SSC
+from neurosim.data.datasets.images import MNIST, Digits, ImageDataset, pixel_permutations
 from neurosim.data.datasets.nmnist import NMNIST, NpzDataset
 from neurosim.data.datasets.splits import ByHash, SplitRule, Stratified, load_split
 from neurosim.data.datasets.windows import TimeSplit, WindowedRecordings, dvs128_objects
 
 __all__ = [
     "CIFAR10DVS",
+    "MNIST",
     "NMNIST",
     "SHD",
     "SSC",
     "ByHash",
     "DVSGesture",
+    "Digits",
     "DigitsDVS",
     "EventDataset",
     "FolderOfRecordings",
+    "ImageDataset",
     "Item",
     "MissingDataError",
     "NCaltech101",
@@ -32,4 +36,5 @@ __all__ = [
     "WindowedRecordings",
     "dvs128_objects",
     "load_split",
+    "pixel_permutations",
 ]

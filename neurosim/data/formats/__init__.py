@@ -15,6 +15,7 @@ from neurosim.data.formats.dat import read_dat
 from neurosim.data.formats.eventfile import EventFile, write_events
 from neurosim.data.formats.evt import read_evt2, read_evt3
 from neurosim.data.formats.hdf5 import read_hdf5
+from neurosim.data.formats.idx import read_idx
 from neurosim.data.formats.nmnist import read_nmnist_bin
 from neurosim.data.formats.npz import NpzEvents, read_npz
 from neurosim.data.formats.shd import SHDFile
@@ -33,6 +34,7 @@ __all__ = [
     "read_evt2",
     "read_evt3",
     "read_hdf5",
+    "read_idx",
     "read_nmnist_bin",
     "read_npz",
     "read_stmnist",

@@ -24,8 +24,10 @@ from neurosim.errors import (
 )
 from neurosim.graph import CurrentInput, Explicit, Graph, Population, Projection, SpikeProbe, SpikeSource, StateProbe
 from neurosim.kernels.trace import trace
+from neurosim.nn.dendritic import ActiveDendrites
+from neurosim.nn.kwinners import KWinners, KWinners2d
 from neurosim.nn.layer import PerStep
-from neurosim.nn.linear import Dropout, Flatten
+from neurosim.nn.linear import Dropout, Flatten, plain_weights
 from neurosim.nn.lowering.filters import Filter, Map, entries, linear, max_pool
 from neurosim.nn.lowering.matrices import LINEAR, MAX_POOLS, Shape, identity, product
 from neurosim.nn.readout import MODES, Readout
@@ -89,11 +91,7 @@ def lower(model: nn.Module, input_shape: Several[int], *, dt: float | None = Non
 
 def evaluation_form(model: nn.Module) -> Sequential:
     """A copy of ``model`` in evaluation, with folded norms and with parametrised weights made ordinary ones."""
-    copied = copy.deepcopy(model).eval()
-    for module in copied.modules():
-        if nn.utils.parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):  # type: ignore[arg-type]
-                nn.utils.parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+    copied = plain_weights(copy.deepcopy(model).eval())
     if not isinstance(copied, Sequential):
         copied = Sequential(OrderedDict({type(model).__name__: copied})).eval()
     try:
@@ -231,6 +229,16 @@ class _Builder:
             return self.relay(inner, name, signal)
         if isinstance(inner, LINEAR):
             return signal.through(*linear(inner, signal.shape))
+        if isinstance(inner, ActiveDendrites):
+            raise NotLowerableError(
+                "its gates depend on a context, which a graph does not have. Fold one first: "
+                "lower(nn.fold_context(model, context), ...)."
+            )
+        if isinstance(inner, (KWinners, KWinners2d)):
+            raise NotLowerableError(
+                "compares all its inputs of a step, which no event announces. Put a spiking layer in its place, or run "
+                "the model as it is."
+            )
         raise NotLowerableError(
             "has no event form: between spiking layers there may be Linear, Conv2d, pools, batch norms, Flatten and "
             "Dropout only. Put a spiking layer in its place, or run the model as it is."
