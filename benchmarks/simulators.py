@@ -20,6 +20,7 @@ from statistics import median
 import machine
 import peers
 from lif_report import number, table, verdict
+from scatter_limit import scatter_limit
 
 HERE = Path(__file__).resolve().parent
 NETWORKS = {  # name -> arguments of `neurosim simulate`
@@ -196,9 +197,23 @@ def against(network: str, ours: float | None, theirs: dict[str, float], wanted: 
     return verdict(claim, gain, (gain or 0) >= wanted, SIMULATORS[best].label if best else "")
 
 
-def markdown(header: dict[str, str], results: Results) -> str:
+def against_limit(results: Results, limit: dict[str, float]) -> list[str]:
+    """Synaptic events that Brunel's network delivers in a second, state and input included, against bare additions."""
+    ours = results.get(("brunel", "neurosim"))
+    if ours is None or not limit:
+        return []
+    events, seconds = ours.of("synaptic_events"), ours.of("sim_seconds")
+    rate = events / seconds if events and seconds else 0.0
+    return [
+        verdict(f"brunel: at least 0.5 of {limit[order] / 1e9:.2f} G additions/s, places {order}", rate / limit[order],
+                rate >= 0.5 * limit[order], f"{rate / 1e9:.2f} G synaptic events/s, 1 thread")
+        for order in ("ascending", "random")
+    ]  # fmt: skip
+
+
+def markdown(header: dict[str, str], results: Results, limit: dict[str, float]) -> str:
     parts = ["# Simulators: neurosim, Brian2 and NEST", "\n".join(f"- {k}: {v}" for k, v in header.items())]
-    parts += ["## Verdicts", "\n".join(verdicts(results))]
+    parts += ["## Verdicts", "\n".join([*verdicts(results), *against_limit(results, limit)])]
     for network in dict.fromkeys(n for n, _ in results):
         seconds = next(m.seconds for (n, _), m in results.items() if n == network)
         parts += [f"## {network}, {seconds:g} s of biological time", network_table(results, network)]
@@ -229,13 +244,18 @@ def main() -> None:
     header["versions"] = ", ".join(f"{n} {v}" for n, v in peers.versions(python, peers.SIMULATORS).items())
     header["runs"] = f"median of {args.repeats}; other cores: kept busy by other processes meanwhile"
     results = run(args, Runner(python, args.envs / "cython", args.limit))
+    limit = scatter_limit() if "brunel" in args.networks else {}
     header["load at the end"] = f"{os.getloadavg()[0]:.2f}"
-    report = markdown(header, results)
+    report = markdown(header, results, limit)
     print(report)
     if args.markdown:
         args.markdown.write_text(report)
     if args.json:
-        everything = {"header": header, "measured": [asdict(there) for there in results.values()]}
+        everything = {
+            "header": header,
+            "additions_per_second": limit,
+            "measured": [asdict(there) for there in results.values()],
+        }
         args.json.write_text(json.dumps(everything, indent=1))
 
 
