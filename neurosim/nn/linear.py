@@ -109,6 +109,20 @@ class Dropout(Layer):
         return f"p={self.p}"
 
 
+def plain_weights(layer: nn.Module) -> nn.Module:
+    """``layer`` itself, its parametrised weights made ordinary ones; safe for a copy.
+
+    torch's ``remove_parametrizations`` deletes them from the class too, which a copy shares with the original.
+    """
+    if nn.utils.parametrize.is_parametrized(layer):
+        values = {name: getattr(layer, name).detach().clone() for name in layer.parametrizations}  # type: ignore[union-attr]
+        layer.__class__ = type(layer).__bases__[0]
+        del layer.parametrizations
+        for name, value in values.items():
+            layer.register_parameter(name, nn.Parameter(value))
+    return layer
+
+
 def fold_norm(layer: nn.Module, norm: nn.Module) -> nn.Module:
     """A copy of ``layer`` (Linear or Conv2d) that does what ``layer`` followed by ``norm`` does in evaluation.
 

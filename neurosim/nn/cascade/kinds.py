@@ -38,9 +38,7 @@ def weighted(main: nn.Module) -> Any:
             )
         return weighted(first)
     if nn.utils.parametrize.is_parametrized(main):
-        main = copy.deepcopy(main)
-        for name in list(main.parametrizations):  # type: ignore[arg-type]
-            nn.utils.parametrize.remove_parametrizations(main, name, leave_parametrized=True)
+        main = ours.plain_weights(copy.deepcopy(main))
     if isinstance(main, UnitLayer):
         raise UnsupportedError(
             f"with_dendrites.layer: {type(main).__name__} has no weights. Wrap the linear or convolution layer in "

@@ -25,7 +25,7 @@ from neurosim.errors import (
 from neurosim.graph import CurrentInput, Explicit, Graph, Population, Projection, SpikeProbe, SpikeSource, StateProbe
 from neurosim.kernels.trace import trace
 from neurosim.nn.layer import PerStep
-from neurosim.nn.linear import Dropout, Flatten
+from neurosim.nn.linear import Dropout, Flatten, plain_weights
 from neurosim.nn.lowering.filters import Filter, Map, entries, linear, max_pool
 from neurosim.nn.lowering.matrices import LINEAR, MAX_POOLS, Shape, identity, product
 from neurosim.nn.readout import MODES, Readout
@@ -90,10 +90,8 @@ def lower(model: nn.Module, input_shape: Several[int], *, dt: float | None = Non
 def evaluation_form(model: nn.Module) -> Sequential:
     """A copy of ``model`` in evaluation, with folded norms and with parametrised weights made ordinary ones."""
     copied = copy.deepcopy(model).eval()
-    for module in copied.modules():
-        if nn.utils.parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):  # type: ignore[arg-type]
-                nn.utils.parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+    for module in list(copied.modules()):
+        plain_weights(module)
     if not isinstance(copied, Sequential):
         copied = Sequential(OrderedDict({type(model).__name__: copied})).eval()
     try:
