@@ -129,6 +129,15 @@ def test_pruned_weights_are_no_synapses_and_biases_are_currents():
     np.testing.assert_array_equal(bias.value, model[0].bias.detach().numpy().astype(np.float64))
 
 
+def test_lowering_a_parametrised_model_leaves_it_as_it_is():
+    torch.manual_seed(0)
+    layer = torch.nn.utils.parametrizations.weight_norm(nn.Linear(6, 4))
+    model, x = nn.Sequential(layer, lif(), nn.Readout("count")), frames((6,))
+    want = model(x)[0]
+    assert verify_equal(model, x).spikes == int(want.sum()) > 0
+    assert torch.equal(model(x)[0], want) and torch.nn.utils.parametrize.is_parametrized(model[0])
+
+
 def test_float64_models_and_one_layer_lower_too():
     torch.manual_seed(4)
     model = nn.Sequential(nn.Linear(12, 9), lif()).double()
