@@ -13,7 +13,9 @@ from neurosim.kernels.barrier import prefetch
 from neurosim.kernels.codegen import BLOCK
 from neurosim.kernels.weights import weight_at
 
-AHEAD = 12  # rows asked for before their turn
+AHEAD = 12  # rows whose bounds are asked for before their turn
+NEXT = 4  # rows whose synapses are; a piece for each piece that is delivered, so that memory and additions overlap
+BATCH = 16  # synapses of a piece: a cache line of weights, half of one of targets
 
 
 @njit(nogil=True)
@@ -90,21 +92,34 @@ def deliver_shared(acc, begin, end, runs, target, weight, scale):  # type: ignor
     """Add one weight to the targets of all runs; it needs no scale."""
     value = weight[0]
     for r in range(runs):
-        for q in range(begin[r], end[r]):
-            acc[target[q]] += value
+        q = begin[r]
+        ahead = begin[min(r + NEXT, runs - 1)] - q
+        while q + BATCH <= end[r]:
+            prefetch(target, q + ahead)
+            for i in range(BATCH):
+                acc[target[q + i]] += value
+            q += BATCH
+        prefetch(target, q + ahead)
+        for i in range(q, end[r]):
+            acc[target[i]] += value
 
 
 @njit(nogil=True)
 def deliver_each(acc, begin, end, runs, target, weight, scale):  # type: ignore[no-untyped-def]
     """Add the synapses' own weights to the targets of all runs. scale: [1], of int8 weights."""
     for r in range(runs):
-        if r + AHEAD < runs:
-            for q in range(begin[r + AHEAD], end[r + AHEAD], 32):
-                prefetch(target, q)
-                prefetch(weight, q)
-                prefetch(weight, q + 16)
-        for q in range(begin[r], end[r]):
-            acc[target[q]] += weight_at(weight, q, scale)
+        q = begin[r]
+        ahead = begin[min(r + NEXT, runs - 1)] - q
+        while q + BATCH <= end[r]:
+            prefetch(target, q + ahead)
+            prefetch(weight, q + ahead)
+            for i in range(BATCH):
+                acc[target[q + i]] += weight_at(weight, q + i, scale)
+            q += BATCH
+        prefetch(target, q + ahead)
+        prefetch(weight, q + ahead)
+        for i in range(q, end[r]):
+            acc[target[i]] += weight_at(weight, i, scale)
 
 
 @njit(nogil=True)
