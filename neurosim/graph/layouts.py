@@ -61,8 +61,9 @@ def _check_procedural(needs: str, p: Projection) -> None:
             f"{needs} a rule whose synapses can be drawn again source by source, FixedOutDegree or AllToAll, got "
             f"{p.rule!r}, which draws by target. Use FixedOutDegree of the same mean, or layout='csr' or 'bits'."
         )
-    if isinstance(p.weight, LogNormal):
-        raise UnsupportedError(f"{needs} one weight, Normal or Uniform, got {p.weight!r}. Use layout='csr'.")
+    if isinstance(p.weight, LogNormal) or (isinstance(p.weight, Distribution) and p.weight.redraws):
+        kinds = "one weight, Uniform, or Normal with outside='clip'"
+        raise UnsupportedError(f"{needs} {kinds}, got {p.weight!r}. Use layout='csr'.")
 
 
 def _check_weight_type(where: str, p: Projection) -> None:

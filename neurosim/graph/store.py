@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from neurosim.errors import FormatError, nearest
 from neurosim.files import replacing, writing
-from neurosim.graph.distributions import DISTRIBUTIONS
+from neurosim.graph.distributions import DISTRIBUTIONS, Distribution
 from neurosim.graph.graph import Graph
 from neurosim.graph.parts import CurrentInput, PoissonInput, Projection, RateProbe, SpikeProbe, StateProbe, WeightProbe
 from neurosim.graph.plasticity import PLASTICITIES
@@ -29,7 +29,10 @@ from neurosim.graph.population import PoissonSource, Population, SpikeSource
 from neurosim.graph.rules import RULES
 
 FORMAT, VERSION = "neurosim graph", 2
-SINCE_2 = {"Projection": {"signal": "spikes"}}  # fields that version 1 lacks; not written where they say nothing new
+BELL = {"outside": "clip"}
+SINCE_2 = {  # fields that version 1 lacks; not written where they say nothing new
+    "Projection": {"signal": "spikes"}, "Normal": BELL, "LogNormal": BELL,
+}  # fmt: skip
 MAGIC = f"{FORMAT}\n".encode()
 BLOCK = 512  # bytes before the HDF5 part: the smallest that HDF5 allows
 KINDS: dict[str, Any] = {
@@ -68,7 +71,8 @@ def fingerprint(graph: Graph) -> str:
 
 def _version(graph: Graph) -> int:
     """The oldest version of the format that can hold a graph."""
-    return 2 if any(p.graded for p in graph.projections) else 1
+    drawn = [law for p in graph.projections for law in (p.weight, p.delay) if isinstance(law, Distribution)]
+    return 2 if any(p.graded for p in graph.projections) or any(law.redraws for law in drawn) else 1
 
 
 def seal(path: Path, version: int = 1) -> None:

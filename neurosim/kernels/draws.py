@@ -21,6 +21,7 @@ from neurosim.kernels.philox import MASK, WORD, inlined, kernel, philox4
 
 OURS = np.uint64(1 << 31)
 PARTNERS, VALUES, DROPPED, GAPS = range(4)  # purposes; from GAPS on, one for each attempt
+AGAIN = 1 << 16  # added to VALUES for each further draw of a value
 ALL, SAME, ANY, DISTINCT = range(4)  # how the partners of a neuron are chosen
 
 SQRT_HALF, LOG_2, PI = math.sqrt(0.5), math.log(2.0), math.pi
@@ -33,7 +34,8 @@ SINE = tuple((-1) ** (k // 2) / math.factorial(k) for k in range(19, 0, -2))  # 
 class Draw(NamedTuple):
     """A random value: ``a``, ``b`` are mean and sd (normal), mean and sd of the log (lognormal) or ends (uniform).
 
-    What falls outside ``low..high`` is set to the nearer end. Delays are in steps, their ends whole and >= 1.
+    What falls outside ``low..high`` is set to the nearer end, or drawn again. Delays are in steps, rounded before they
+    are held against their ends, which are whole and >= 1.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Draw(NamedTuple):
     b: float
     low: float = -math.inf
     high: float = math.inf
+    redraw: bool = False
 
 
 def _bits_of(typingctx: Any, x: Any) -> Any:
@@ -188,9 +191,9 @@ def fill_successes(
 
 
 @kernel
-def fill_normal(x: NDArray[np.float64], number: NDArray[np.int64], seed: Any, stream: Any) -> None:
+def fill_normal(x: NDArray[np.float64], number: NDArray[np.int64], seed: Any, stream: Any, attempt: int = 0) -> None:
     """Write the standard normal draw of each synapse to ``x``: Box and Muller, the cosine only."""
-    tag = OURS + np.uint64(VALUES)
+    tag = OURS + np.uint64(VALUES + AGAIN * attempt)
     for i in range(x.size):
         n = np.uint64(number[i])
         a, b, _, _ = philox4(n, n >> WORD, tag, stream, seed, seed >> WORD)
@@ -211,16 +214,30 @@ def fill_fraction(x: NDArray[np.float64], number: NDArray[np.int64], seed: Any, 
 
 def fill_weights(draw: Draw, x: NDArray[np.float64], number: NDArray[np.int64], seed: Any, stream: Any) -> None:
     """Write the weight of each synapse to ``x``."""
+    _fill_free(draw, x, number, seed, stream)
+    if not draw.redraw:
+        np.clip(x, draw.low, draw.high, out=x)
+        return
+    attempt, outside = 1, np.flatnonzero((x < draw.low) | (x > draw.high))
+    while outside.size:
+        again = np.empty(outside.size)
+        _fill_free(draw, again, number[outside], seed, stream, attempt)
+        x[outside] = again
+        attempt, outside = attempt + 1, outside[(again < draw.low) | (again > draw.high)]
+
+
+def _fill_free(
+    draw: Draw, x: NDArray[np.float64], number: NDArray[np.int64], seed: Any, stream: Any, attempt: int = 0
+) -> None:
     if draw.kind == "uniform":
         fill_fraction(x, number, seed, stream)
         x *= draw.b - draw.a
     else:
-        fill_normal(x, number, seed, stream)
+        fill_normal(x, number, seed, stream, attempt)
         x *= draw.b
     x += draw.a
     if draw.kind == "lognormal":
         np.exp(x, out=x)
-    np.clip(x, draw.low, draw.high, out=x)
 
 
 def subset(total: int, n: int, seed: Any, stream: Any) -> NDArray[np.int64]:
@@ -244,8 +261,10 @@ class DelayTable(NamedTuple):
     def of(cls, draw: Draw) -> DelayTable:
         """The law of ``draw`` rounded to the nearest step, then limited to ``low..high``."""
         low, high = int(draw.low), int(draw.high)
-        below = [_below(draw, step + 0.5) for step in range(low, high)]
-        share = np.diff(below, prepend=0.0, append=1.0) * (high - low + 1)  # 1 on average
+        below = np.array([_below(draw, step + 0.5) for step in range(low - 1, high + 1)])
+        if draw.redraw:
+            below = (below - below[0]) / (below[-1] - below[0])
+        share = np.diff(below[1:-1], prepend=0.0, append=1.0) * (high - low + 1)  # 1 on average
         other = np.arange(share.size)
         short = [k for k in range(share.size) if share[k] < 1.0]
         long = [k for k in range(share.size) if share[k] >= 1.0]

@@ -186,7 +186,7 @@ def _procedural(graph: Graph, number: int, first: int, count: int) -> Stored:
     assert isinstance(rule, (FixedOutDegree, AllToAll)) and isinstance(p.delay, int)
     excluded = int(p.source == p.target and not rule.autapses and sources > 0)
     if isinstance(p.weight, Distribution):
-        name, a, b, low, high = p.weight.draw()
+        name, a, b, low, high, _ = p.weight.draw()
         law, one = ({"normal": NORMAL, "uniform": UNIFORM}[name], a, b, low, high), np.zeros(1, dtype)
     else:
         law, one = (ONE, 0.0, 0.0, 0.0, 0.0), np.full(1, p.weight, dtype)

@@ -40,7 +40,13 @@ def laws(draw):
     bell = draw(st.sampled_from([g.Normal, g.LogNormal]))
     return draw(
         st.sampled_from(
-            [g.Uniform(low, high), bell(low, abs(high)), bell(0.0, 1.0, low, high), bell(0.0, 1.0, high=high)]
+            [
+                g.Uniform(low, high),
+                bell(low, abs(high)),
+                bell(0.0, 1.0, low, high),
+                bell(0.0, 1.0, high=high),
+                g.Normal(low, 1.0, low - 1, outside="redraw"),
+            ]
         )
     )
 
@@ -50,7 +56,12 @@ def projections(draw, among):
     spiking = [p for p in among if not isinstance(p, g.Population) or p.spiking]
     targets = [p for p in among if isinstance(p, g.Population)]
     source, target = draw(st.sampled_from(spiking)), draw(st.sampled_from(targets))
-    delay = draw(st.integers(1, 10_000) | st.just(g.Normal(2e-3, 1e-3, 1e-3, 5e-3)) | st.just(g.Uniform(1e-3, 4e-3)))
+    delay = draw(
+        st.integers(1, 10_000)
+        | st.just(g.Normal(2e-3, 1e-3, 1e-3, 5e-3))
+        | st.just(g.Uniform(1e-3, 4e-3))
+        | st.just(g.Normal(2e-3, 1e-3, 1e-3, 5e-3, "redraw"))
+    )
     weight = draw(numbers | laws())
     rule = draw(
         st.sampled_from([g.AllToAll(), g.AllToAll(False), g.Bernoulli(0.3), g.FixedTotal(0), g.Explicit([], [])])

@@ -47,7 +47,8 @@ PAIR = sim.Explicit([0, 0, 1], [2, 2, 1])
         ({"layout": "bits", "rule": sim.FixedInDegree(3)}, UnsupportedError, "multapses=False, or use layout"),
         ({"layout": "dense", "rule": PAIR}, UnsupportedError, "at most one synapse"),
         ({"layout": "procedural", "rule": sim.Bernoulli(0.1)}, UnsupportedError, "FixedOutDegree or AllToAll"),
-        ({"layout": "procedural", "weight": sim.LogNormal(0, 1)}, UnsupportedError, "one weight, Normal or Uniform"),
+        ({"layout": "procedural", "weight": sim.LogNormal(0, 1)}, UnsupportedError, "one weight, Uniform, or Normal"),
+        ({"layout": "procedural", "weight": sim.Normal(0, 1, -1, 9, "redraw")}, UnsupportedError, "outside='clip'"),
         ({"weight_type": "float8", "weight": NORMAL}, RangeError, r"weight_type: .*float8"),
         ({"weight_type": "int8"}, UnsupportedError, "one weight takes no memory per synapse"),
         (

@@ -74,16 +74,17 @@ def test_expected_synapses_equal_a_count_of_pairs(sources, targets, same, autaps
 
 
 def test_distributions_give_their_numbers_also_in_steps():
-    assert Normal(1.0, 0.5).draw() == ("normal", 1.0, 0.5, -math.inf, math.inf)
-    assert Uniform(-1, 2).draw() == ("uniform", -1.0, 2.0, -1.0, 2.0)
-    assert LogNormal(0.5, 0.1, high=3).draw() == ("lognormal", 0.5, 0.1, -math.inf, 3.0)
+    assert Normal(1.0, 0.5).draw() == ("normal", 1.0, 0.5, -math.inf, math.inf, False)
+    assert Uniform(-1, 2).draw() == ("uniform", -1.0, 2.0, -1.0, 2.0, False)
+    assert LogNormal(0.5, 0.1, high=3).draw() == ("lognormal", 0.5, 0.1, -math.inf, 3.0, False)
+    assert Normal(1, 2, low=0, outside="redraw").draw() == ("normal", 1.0, 2.0, 0.0, math.inf, True)
     for law, dt, kind, expected in (
         (Normal(1.5e-3, 0.75e-3, 1e-4, 6.4e-3), 1e-4, "normal", (15, 7.5, 1, 64)),
         (Uniform(1e-3, 3.6e-3), 1e-3, "uniform", (1, 3.6, 1, 4)),
         (LogNormal(math.log(2e-3), 0.3, 1e-3, 5e-3), 1e-3, "lognormal", (math.log(2), 0.3, 1, 5)),
     ):
-        assert law.draw_steps(dt)[0] == kind and law.draw_steps(dt)[1:] == pytest.approx(expected)
-        assert all(bound == round(bound) for bound in law.draw_steps(dt)[3:])
+        assert law.draw_steps(dt)[0] == kind and law.draw_steps(dt)[1:5] == pytest.approx(expected)
+        assert all(bound == round(bound) for bound in law.draw_steps(dt)[3:5])
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,10 @@ def test_distributions_give_their_numbers_also_in_steps():
         (lambda: Normal(0, 1, low=math.inf), r"Normal\.low: must be a finite number"),
         (lambda: Normal(0, 1, high=math.nan), r"Normal\.high"),
         (lambda: LogNormal(0, math.inf), r"LogNormal\.sd"),
+        (lambda: Normal(0, 1, low=0, outside="drop"), r"Normal\.outside: must be .*'clip'.*'redraw'.* got 'drop'"),
+        (lambda: Normal(0, 1, low=3, outside="redraw"), r"'redraw' needs at least 1% .* got 0\.13% in 3\.\.inf"),
+        (lambda: Normal(0, 0, low=1, outside="redraw"), r"got 0\.00% in 1\.\.inf"),
+        (lambda: LogNormal(0, 1, high=0, outside="redraw"), r"LogNormal\.outside: 'redraw' needs"),
         (lambda: Uniform(1, 0), "low must be <= high"),
         (lambda: Uniform(-math.inf, 0), r"Uniform\.low: must be a finite number"),
         (lambda: Uniform("a", 0), r"Uniform\.low: must be a finite number"),

@@ -80,7 +80,15 @@ def test_every_rule_and_distribution_survives(tmp_path):
         g.FixedOutDegree(3, multapses=False), g.FixedTotal(5, autapses=False), g.Explicit([3, 0], [0, 3]),
         g.Convolution((1, 2, 2), 1, (3, 3), padding=(1, 1)), g.DistanceDependent("gaussian", 0.5, extent=(1.0, 2.0)),
     ]  # fmt: skip
-    weights = [1.0, g.Normal(0, 1), g.Uniform(-1, 1), g.LogNormal(0, 1, high=9), g.Normal(1, 0, low=-1), -2.0, [1.5, 2]]
+    weights = [
+        1.0,
+        g.Normal(0, 1),
+        g.Uniform(-1, 1),
+        g.LogNormal(0, 1, high=9),
+        g.Normal(1, 0, low=-1, outside="redraw"),
+        -2.0,
+        [1.5, 2],
+    ]
     weights += [np.arange(9.0).reshape(1, 1, 3, 3), 1.0]
     kept = {6: {"weight_type": "int8", "scale": 0.5}, 4: {"layout": "csr", "weight_type": "float16"}}
     links = [

@@ -282,9 +282,25 @@ def test_weights_outside_their_limits_are_set_to_the_nearer_one(kind):
     assert abs((limited == low).mean() - 0.1) < 5 * math.sqrt(0.09 / limited.size)
 
 
+@pytest.mark.parametrize("kind", ["normal", "lognormal"])
+def test_weights_outside_their_limits_are_drawn_again(kind):
+    draw, law = LAWS[kind]
+    low, high = law.ppf([0.1, 0.5])
+    free = make("all_to_all", {}, 200, 300, draw, dtype="float64").weight
+    kept = draw._replace(low=low, high=high, redraw=True)
+    redrawn = make("all_to_all", {}, 200, 300, kept, dtype="float64").weight
+    inside = (free >= low) & (free <= high)
+    np.testing.assert_array_equal(redrawn[inside], free[inside])
+    assert stats.kstest(redrawn[~inside], lambda x: (law.cdf(x) - 0.1) / 0.4).pvalue > 1e-3
+    rare = kept._replace(low=law.ppf(0.98), high=math.inf)  # hundreds of attempts
+    assert stats.kstest(make("all_to_all", {}, 50, 60, rare).weight, lambda x: (law.cdf(x) - 0.98) / 0.02).pvalue > 1e-3
+
+
 @pytest.mark.parametrize("draw", [
     Draw("normal", 15.0, 7.5, 1, 63), Draw("normal", 2.0, 4.0, 1, 3), Draw("uniform", 3.2, 9.9, 1, 12),
     Draw("uniform", 0.5, 4.5, 2, 4), Draw("lognormal", 2.0, 0.6, 1, 40),
+    Draw("normal", 15.0, 7.5, 1, 63, True), Draw("normal", 2.0, 4.0, 1, 3, True),
+    Draw("lognormal", 2.0, 0.6, 5, 9, True),
 ])  # fmt: skip
 def test_delays_follow_their_law_rounded_to_steps_and_limited(draw):
     law = {
@@ -296,7 +312,10 @@ def test_delays_follow_their_law_rounded_to_steps_and_limited(draw):
     _, delay, _, _ = listed(rows)
     assert (rows.base, rows.spread) == (draw.low, draw.high - draw.low + 1)
     steps = np.arange(draw.low, draw.high + 1)
-    expected = delay.size * np.diff(law.cdf(steps[:-1] + 0.5), prepend=0, append=1)
+    shares = np.diff(law.cdf(steps[:-1] + 0.5), prepend=0, append=1)
+    if draw.redraw:
+        shares = np.diff(law.cdf(np.append(steps, draw.high + 1) - 0.5))
+    expected = delay.size * shares / shares.sum()
     observed = np.bincount(delay - draw.low, minlength=steps.size)
     assert not observed[expected == 0].any()
     common = expected > 5

@@ -61,8 +61,8 @@ def _connect(net: Network, source: str, target: str, count: int, weight: float, 
     mean, sd = (1.5e-3, 0.75e-3) if excitatory else (0.75e-3, 0.375e-3)
     ends = {"low": 0.0} if excitatory else {"high": 0.0}
     net.connect(
-        source, target, rule=FixedTotal(count), weight=Normal(weight, abs(weight) * spread, **ends),
-        delay=Normal(mean, sd, low=net.dt, high=LONGEST), port="exc" if excitatory else "inh",
+        source, target, rule=FixedTotal(count), weight=Normal(weight, abs(weight) * spread, **ends, outside="redraw"),
+        delay=Normal(mean, sd, net.dt, LONGEST, outside="redraw"), port="exc" if excitatory else "inh",
     )  # fmt: skip
 
 
