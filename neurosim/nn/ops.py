@@ -9,6 +9,7 @@ nothing but autograd would look at the call: each trip through it to Python and 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from neurosim.nn import workspace
 CHUNK = 32  # steps between marked states: the backward pass recomputes this many at a time, in cache
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 PLAIN = (Tensor, torch.nn.Parameter)
+Stretch = Callable[[int, int], None]
 
 _library: Any = torch.library.Library("neurosim", "DEF")  # type: ignore[no-untyped-call]
 _library.define(
@@ -45,15 +47,15 @@ _library.define(
 
 def spiking(*inputs: Any) -> Any:
     """``torch.ops.neurosim.spiking``, straight to the kernel where that is the same."""
-    return _Spiking.apply(*inputs) if _direct(*inputs[:3]) else torch.ops.neurosim.spiking(*inputs)  # type: ignore[no-untyped-call]
+    return _Spiking.apply(*inputs) if direct(*inputs[:3]) else torch.ops.neurosim.spiking(*inputs)  # type: ignore[no-untyped-call]
 
 
 def recurrent(*inputs: Any) -> Any:
     """``torch.ops.neurosim.recurrent``, straight to the kernel where that is the same."""
-    return _Recurrent.apply(*inputs) if _direct(*inputs[:4]) else torch.ops.neurosim.recurrent(*inputs)  # type: ignore[no-untyped-call]
+    return _Recurrent.apply(*inputs) if direct(*inputs[:4]) else torch.ops.neurosim.recurrent(*inputs)  # type: ignore[no-untyped-call]
 
 
-def _direct(*tensors: Tensor) -> bool:
+def direct(*tensors: Tensor) -> bool:
     """Whether these are plain CPU tensors in eager mode: no compiler, tracer, dispatch mode or transform looks on."""
     return (
         not torch.compiler.is_compiling()
@@ -84,44 +86,86 @@ def _flat(x: Tensor, kept: int) -> Any:
 def _spiking(x: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
     del k
     y, end = workspace.empty(x.shape[1:], x.dtype), state.clone(memory_format=torch.contiguous_format)
-    marks = x.new_empty((_marks(x.shape[1], chunk), *state.shape))
-    forward = _kernel("dense_forward", program, x, c).forward
-    inputs, out = tuple(_flat(x, 2)), _flat(y, 1)
-    arrays = [_array(c), _flat(end, 1), out, _flat(marks, 2)]
-    run_ranges(
-        lambda a, b: forward(inputs, *arrays, chunk, a, b), _blocks(out.shape[1]), out.size, torch.get_num_threads()
-    )
-    _check_finite(x, end)
+    marks = new_marks(x.shape[1], state, chunk)
+    advancing(x, c, end, y, marks, program, chunk)(0, x.shape[1])
+    check_finite(x, end)
     return y, end, marks
+
+
+def advancing(x: Tensor, c: Tensor, state: Tensor, y: Tensor, marks: Tensor, program: str, chunk: int) -> Stretch:
+    """A function that takes ``state`` through steps of ``x`` and writes the output and the marked states, in place.
+
+    It is called with the first step, a multiple of ``chunk``, and the last; x, state, y, marks are contiguous.
+    """
+    forward = _kernel("dense_forward", program, x, c).forward
+    inputs, values, end, out, kept = _flat(x, 2), _array(c), _flat(state, 1), _flat(y, 1), _flat(marks, 2)
+
+    def run(first: int, last: int) -> None:
+        part, y_part, mark = tuple(inputs[:, first:last]), out[first:last], kept[first // chunk :] if chunk else kept
+        run_ranges(
+            lambda a, b: forward(part, values, end, y_part, mark, chunk, a, b),
+            _blocks(end.shape[1]), y_part.size, torch.get_num_threads(),
+        )  # fmt: skip
+
+    return run
 
 
 def _spiking_backward(
     x: Tensor, c: Tensor, marks: Tensor, gy: Tensor, gend: Tensor, k: list[float], program: str, chunk: int, learn: bool
 ) -> Any:
+    gx, gs = workspace.empty(x.shape, x.dtype), gend.clone(memory_format=torch.contiguous_format)
+    gc = new_sums(c, gs)
+    retreating(x, c, marks, gy, gs, gc, k, program, chunk, learn)(0, x.shape[1], gx)
+    return gx, added(gc, c) if learn else torch.zeros_like(c), gs
+
+
+def retreating(
+    x: Tensor, c: Tensor, marks: Tensor, gy: Tensor, gs: Tensor, gc: Tensor, k: list[float], program: str, chunk: int,
+    learn: bool,
+) -> Any:  # fmt: skip
+    """A function that pulls ``gs``, in place, and ``gy`` back through steps of ``x``.
+
+    It is called with the first step, a multiple of ``chunk``, the last, and dL/dx of these to write; it writes ``gc``.
+    """
     # a gradient that is the same at every step (of a mean over time) stays one row, however long the recording
     gy = gy[:1] if gy.stride(0) == 0 else gy
-    gx, gs = workspace.empty(x.shape, x.dtype), gend.clone(memory_format=torch.contiguous_format)
-    size = gs[0].numel()
-    gc = c.new_zeros((c.shape[0], _blocks(size) if c.shape[1] == 1 else size))
     backward = _kernel("dense_backward", program, x, c, learn).backward
-    inputs, outputs = tuple(_flat(x, 2)), (tuple(_flat(gx, 2)), gc.numpy())
-    arrays = [_array(c), _flat(marks, 2), _flat(gy, 1), np.asarray(k, inputs[0].dtype), _flat(gs, 1), *outputs]
-    run_ranges(
-        lambda a, b: backward(inputs, *arrays, chunk, a, b), _blocks(size), inputs[0].size, torch.get_num_threads()
-    )
-    gc = gc.view(c.shape[0], -1, c.shape[1]).sum(1) if learn else torch.zeros_like(c)
-    return gx, gc, gs
+    inputs, values, kept, given, start, sums = (
+        _flat(x, 2), _array(c), _flat(marks, 2), _flat(gy, 1), _flat(gs, 1), gc.numpy()
+    )  # fmt: skip
+    slope = np.asarray(k, inputs.dtype)
+
+    def run(first: int, last: int, gx: Tensor) -> None:
+        part, mark, pulled = tuple(inputs[:, first:last]), kept[first // chunk :], tuple(_flat(gx, 2))
+        due = given[first:last] if len(given) > 1 else given
+        run_ranges(
+            lambda a, b: backward(part, values, mark, due, slope, start, pulled, sums, chunk, a, b),
+            _blocks(start.shape[1]), pulled[0].size * len(pulled), torch.get_num_threads(),
+        )  # fmt: skip
+
+    return run
+
+
+def new_sums(c: Tensor, state: Tensor) -> Tensor:
+    """Memory for dL/dc of each block of neurons, or of each neuron."""
+    size = state[0].numel()
+    return c.new_zeros((c.shape[0], _blocks(size) if c.shape[1] == 1 else size))
+
+
+def added(sums: Tensor, c: Tensor) -> Tensor:
+    """dL/dc of the sums that a backward pass has written."""
+    return sums.view(c.shape[0], -1, c.shape[1]).sum(1)
 
 
 def _recurrent(x: Tensor, weight: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
     del k
     steps, batch, size = x.shape
     y, end = workspace.empty(x.shape, x.dtype), state.clone(memory_format=torch.contiguous_format)
-    marks = x.new_empty((_marks(steps, chunk), *state.shape))
+    marks = new_marks(steps, state, chunk)
     forward = _kernel("recurrent_forward", program, x, c).forward
     arrays = [_array(x), _array(weight.t()), _array(c), end.numpy(), y.numpy(), marks.numpy()]
     run_ranges(lambda a, b: forward(*arrays, chunk, a, b), batch, steps * batch * size, torch.get_num_threads())
-    _check_finite(x.unsqueeze(0), end)
+    check_finite(x.unsqueeze(0), end)
     return y, end, marks
 
 
@@ -143,11 +187,12 @@ def _blocks(size: int) -> int:
     return (size + BLOCK - 1) // BLOCK
 
 
-def _marks(steps: int, chunk: int) -> int:
-    return (steps + chunk - 1) // chunk if chunk else 0
+def new_marks(steps: int, state: Tensor, chunk: int) -> Tensor:
+    """Memory for the states that the backward pass starts from."""
+    return state.new_empty(((steps + chunk - 1) // chunk if chunk else 0, *state.shape))
 
 
-def _check_finite(x: Tensor, end: Tensor) -> None:
+def check_finite(x: Tensor, end: Tensor) -> None:
     """Whatever is not finite stays in the state, so looking at the last state is enough to know."""
     if math.isfinite(end.sum().item()) or torch.isfinite(end).all():
         return
@@ -169,7 +214,7 @@ _library.impl("recurrent_backward", _recurrent_backward, "CPU")
 
 @torch.library.register_fake("neurosim::spiking", lib=_library)  # type: ignore[untyped-decorator]
 def _(x: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
-    marks = x.new_empty((_marks(x.shape[1], chunk), *state.shape))
+    marks = new_marks(x.shape[1], state, chunk)
     return torch.empty_like(x[0], memory_format=torch.contiguous_format), torch.empty_like(state), marks
 
 
@@ -181,7 +226,7 @@ def _(x: Any, c: Tensor, marks: Any, gy: Tensor, gend: Tensor, k: Any, program: 
 
 @torch.library.register_fake("neurosim::recurrent", lib=_library)  # type: ignore[untyped-decorator]
 def _(x: Tensor, weight: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
-    marks = x.new_empty((_marks(x.shape[0], chunk), *state.shape))
+    marks = new_marks(x.shape[0], state, chunk)
     return torch.empty_like(x, memory_format=torch.contiguous_format), torch.empty_like(state), marks
 
 
@@ -191,7 +236,7 @@ def _(x: Tensor, weight: Tensor, c: Tensor, marks: Any, gy: Any, gend: Tensor, k
     return torch.empty_like(x), torch.empty_like(c), torch.empty_like(gend)
 
 
-def _once(run: Any, *inputs: Any) -> Any:
+def once(run: Any, *inputs: Any) -> Any:
     """``run(*inputs)``; with ``create_graph=True``, a derivative of its results is an error and not a silent zero."""
     if not torch.is_grad_enabled():
         return run(*inputs)
@@ -219,7 +264,7 @@ class _Spiking(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int) -> Any:
-        if _direct(x, c, state):
+        if direct(x, c, state):
             y, end, marks = _spiking(x, c, state, k, program, chunk)
         else:
             with torch._C._AutoDispatchBelowAutograd():
@@ -236,8 +281,8 @@ class _Spiking(torch.autograd.Function):
         gy = torch.zeros_like(x[0]) if gy is None else gy
         gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
         learn = ctx.needs_input_grad[1]
-        run = _spiking_backward if _direct(x, c, marks, gy, gend) else torch.ops.neurosim.spiking_backward
-        gx, gc, gs = _once(run, x, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn)
+        run = _spiking_backward if direct(x, c, marks, gy, gend) else torch.ops.neurosim.spiking_backward
+        gx, gc, gs = once(run, x, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn)
         return gx, gc if learn else None, gs, None, None, None
 
 
@@ -248,7 +293,7 @@ class _Recurrent(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, c: Tensor, state: Tensor, k: list[float], program: str, chunk: int
     ) -> Any:
-        if _direct(x, weight, c, state):
+        if direct(x, weight, c, state):
             y, end, marks = _recurrent(x, weight, c, state, k, program, chunk)
         else:
             with torch._C._AutoDispatchBelowAutograd():
@@ -265,8 +310,8 @@ class _Recurrent(torch.autograd.Function):
         gy = torch.zeros_like(x) if gy is None else gy
         gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
         learn = ctx.needs_input_grad[2]
-        run = _recurrent_backward if _direct(x, weight, c, marks, gy) else torch.ops.neurosim.recurrent_backward
-        gx, gc, gs = _once(run, x, weight, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn)
+        run = _recurrent_backward if direct(x, weight, c, marks, gy) else torch.ops.neurosim.recurrent_backward
+        gx, gc, gs = once(run, x, weight, c, marks, gy, gend, ctx.k, ctx.program, ctx.chunk, learn)
         before = torch.cat([z0.unsqueeze(0), y[:-1]]).flatten(0, 1)
         return gx, gx.flatten(0, 1).t() @ before, gc if learn else None, gs, None, None, None
 

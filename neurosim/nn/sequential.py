@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from neurosim.errors import NeurosimError, ShapeError
 from neurosim.nn.layer import ContextLayer, Layer, PerStep, State
 from neurosim.nn.linear import fold_norm
+from neurosim.nn.linear_spiking import joinable, run_joined
 
 
 class Sequential(Layer):
@@ -42,11 +43,15 @@ class Sequential(Layer):
         states = (None,) * len(layers) if state is None else state
         if len(states) != len(layers):
             raise ShapeError(f"Sequential: state must have {len(layers)} entries, one per layer, got {len(states)}.")
-        after = []
-        for (name, layer), s in zip(layers.items(), states, strict=True):
+        after, before = [], None  # before: a linear layer that waits for the one behind it
+        following = [*list(layers.values())[1:], None]
+        for (name, layer), s, next_layer in zip(layers.items(), states, following, strict=True):
             try:
                 told = () if context is None or not takes_context(layer) else (context,)
-                x, s = layer(x, s, *told)  # type: ignore[misc]
+                if before is not None:
+                    (x, s), before = run_joined(before, layer, x, s), None  # type: ignore[arg-type]
+                elif (before := joinable(layer, next_layer, x)) is None:  # type: ignore[arg-type]
+                    x, s = layer(x, s, *told)  # type: ignore[misc]
             except NeurosimError as error:
                 raise type(error)(f"layer {name!r}: {error}") from None
             after.append(s)
