@@ -106,7 +106,7 @@ def test_errors_are_those_of_the_layers():
         model(x)
     with pytest.raises(NeurosimError, match=r"layer '1': .*state"):
         model(torch.rand(40, 2, 3), (None, {"v": torch.zeros(3, 7)}))
-    with torch.autocast("cpu"), pytest.raises(UnsupportedError, match="layer '1': .*bfloat16"):
+    with torch.autocast("cpu"), pytest.raises(UnsupportedError, match=r"layer '1': .*bfloat16"):
         model(torch.rand(40, 2, 3))
     y, _ = model(torch.rand(40, 2, 3, requires_grad=True))
     with pytest.raises(UnsupportedError, match="second derivative"):
