@@ -31,6 +31,7 @@ from neurosim.viz.base import (
     title,
     whole_numbers,
 )
+from neurosim.viz.cascade import dendrite_cycles
 from neurosim.viz.network import population_raster, raster_with_states
 from neurosim.viz.sdr import error_curves
 
@@ -42,6 +43,7 @@ MOST_TRACES = 12
 __all__ = [
     "PictureError",
     "confusion_matrix",
+    "dendrite_cycles",
     "error_curves",
     "events_frame",
     "events_timeline",

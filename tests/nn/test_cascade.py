@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from neurosim import nn, units
-from neurosim.errors import NeurosimError, RangeError, ShapeError, UnsupportedError
+from neurosim.errors import NeurosimError, NotLowerableError, RangeError, ShapeError, UnsupportedError
 from neurosim.nn.cascade import PHI, count_parameters
 from neurosim.nn.cascade.correlation import Statistics
+from neurosim.testing import verify_equal
 
 PURE = {"tanh": torch.tanh, "sigmoid": lambda a: 1 / (1 + torch.exp(-a)), "relu": lambda a: a.clamp(min=0)}
 KINDS = {  # layer, shape of x, the same as a pure function of (x, weight, bias), axis of units
@@ -334,6 +335,27 @@ def test_states_that_do_not_fit_are_refused():
         cascade(torch.rand(5, 2, 6), (None, torch.zeros(3, 6)))
     with pytest.raises(ShapeError, match=r"state must be \(state of the layer, input trace\)"):
         cascade(torch.rand(5, 2, 6), {"v": torch.zeros(3, 6)})
+
+
+def test_dendrites_have_no_event_form_and_a_layer_without_any_has_its_own():
+    def network():
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Linear(6, 4), nn.Spiking(units.LIF(tau_mem=5e-3)), torch.nn.Linear(4, 4), nn.Recurrent(units.LIF(), 4),
+            nn.Readout("count"),
+        )  # fmt: skip
+        return nn.perforate(model)
+
+    model, x = network(), (torch.rand(30, 2, 6) < 0.5).float()
+    found = verify_equal(model, x)
+    assert found.spikes > 0 and not found.differences
+    model[2].module.grow(generator())
+    assert not verify_equal(model, x).differences  # candidates act on nothing
+    model[2].module.settle()
+    with pytest.raises(
+        NotLowerableError, match=r"layer '2' \(.*\): has 1 dendrites per unit, which are graded.*`main`"
+    ):
+        nn.lower(model, (6,))
 
 
 # Weights in and out

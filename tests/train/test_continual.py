@@ -54,6 +54,19 @@ def test_the_shipped_recipe_has_the_published_setting() -> None:
     assert [m.segments.shape for m in net if isinstance(m, nn.ActiveDendrites)] == [(100, 10, 784)] * 2
 
 
+def test_the_shipped_recipe_learns_at_its_full_size() -> None:
+    """One update per epoch on two tasks: all that can be asked of 40 million parameters in a short test."""
+    recipe = load_continual("permuted_mnist")
+    g = torch.Generator().manual_seed(0)
+    x, labels = torch.randn(40, 784, generator=g), torch.arange(40) % 10
+    tasks = [(x[:, torch.randperm(784, generator=g)] + shift, labels) for shift in (-0.5, 0.5)]
+    torch.manual_seed(0)
+    learner = Learner(build_net(recipe.net, 784, 10), recipe.train, 784)
+    outcome = learn_tasks(learner, tasks, tasks)
+    assert sum(p.numel() for p in learner.net.parameters()) == 784 * 2048 + 2048**2 + 10 * 2049 + 2 * 2048 * (1 + 7840)
+    assert outcome.inferred == 1.0 and outcome.contexts == 2 and min(outcome.learnt) > 0.5
+
+
 def test_contexts_let_opposite_tasks_live_side_by_side() -> None:
     train, test = toy_tasks(seed=0), toy_tasks(seed=1)
     spec, found = TasksTrainSpec(epochs=20, batch_size=20, lr=1e-2), {}
@@ -199,17 +212,52 @@ def test_sparse_nets_are_three_points_better_under_salt_noise() -> None:
 
 @pytest.mark.slow
 def test_ten_tasks_on_digits_keep_the_order_of_the_paper() -> None:
-    """Active dendrites and k-winners > k-winners > MLP; the example's larger setting, one seed."""
+    """Both are best, k-winners alone better than the MLP; the example's larger setting, one seed."""
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     spec, whole = TasksSpec(set="digits"), NetSpec((512, 512), 0.05, 0.5, 10)
     train, test = tasks_of(spec, "train+validation"), tasks_of(spec, "test")
     mean = {}
     for name, net in {
         "mlp": dataclasses.replace(whole, density=0.0, weight_sparsity=0.0, segments=0),
+        "dendrites": dataclasses.replace(whole, density=0.0),
         "winners": dataclasses.replace(whole, segments=0),
         "full": whole,
     }.items():
         torch.manual_seed(0)
         mean[name] = learn_tasks(Learner(build_net(net, 64, 10), TasksTrainSpec(10, 32, 5e-4), 64), train, test).mean
     print(mean)
-    assert mean["full"] > mean["winners"] > mean["mlp"] and mean["full"] - mean["mlp"] >= 0.12
+    assert mean["full"] > max(mean["winners"], mean["dendrites"]) and mean["winners"] > mean["mlp"]
+    assert mean["full"] - mean["mlp"] >= 0.12
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[str, float]:
+    """Mean accuracy of four networks, 2 x 512 units, with the recipe's batch and number of updates per task.
+
+    Each has its better rate of 5e-4 (the recipe's) and 2e-3.
+    """
+    pytest.importorskip("mlxtend", reason="mlxtend is not installed")
+    mean = {}
+    for name, left_out in {
+        "full": ["train.lr=2e-3"],
+        "mlp": ["net.density=0.0", "net.weight_sparsity=0.0", "net.segments=0"],
+        "winners": ["net.segments=0"],
+        "dendrites": ["net.density=0.0"],
+    }.items():
+        recipe = load_continual("permuted_mnist", ["net.hidden=[512,512]", "train.epochs=44", *left_out])
+        train, test = (tasks_of(recipe.tasks, split) for split in (recipe.tasks.train, recipe.tasks.test))
+        torch.manual_seed(0)
+        mean[name] = learn_tasks(Learner(build_net(recipe.net, 784, 10), recipe.train, 784), train, test).mean
+    print({name: round(accuracy, 4) for name, accuracy in mean.items()})
+    return mean
+
+
+@pytest.mark.slow
+def test_dendrites_with_winners_are_best_on_ten_tasks_of_mnist(published: dict[str, float]) -> None:
+    assert published["full"] == max(published.values())
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(reason="15 points are not reached with 5000 images: see docs/active_dendrites.md", strict=True)
+def test_fifteen_points_above_the_mlp_on_ten_tasks_of_mnist(published: dict[str, float]) -> None:
+    assert published["full"] - published["mlp"] >= 0.15

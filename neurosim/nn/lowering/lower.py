@@ -24,6 +24,7 @@ from neurosim.errors import (
 )
 from neurosim.graph import CurrentInput, Explicit, Graph, Population, Projection, SpikeProbe, SpikeSource, StateProbe
 from neurosim.kernels.trace import trace
+from neurosim.nn.cascade.wrapper import CascadeDendrites
 from neurosim.nn.dendritic import ActiveDendrites
 from neurosim.nn.kwinners import KWinners, KWinners2d
 from neurosim.nn.layer import PerStep
@@ -212,6 +213,14 @@ class _Builder:
                 f"takes the state {signal.state!r} of the layer before, but neurons send spikes to each other, not "
                 "states. Let that layer give spikes (output='spikes'), or end the network with it."
             )
+        if isinstance(inner, CascadeDendrites):
+            if len(inner.dendrites):
+                raise NotLowerableError(
+                    f"has {len(inner.dendrites)} dendrites per unit, which are graded: they say a number in every "
+                    "step, and the event engine sends spikes. Run the model as it is, or put the layer's `main` in its "
+                    "place and train it on."
+                )
+            return self.layer(inner.main, f"{name}.main", signal)
         if isinstance(inner, (Sequential, nn.Sequential)):
             return self.chain(inner, f"{name}.", signal)
         if isinstance(inner, Residual):
