@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.errors import RangeError, ShapeError
-from neurosim.graph.base import LARGEST, frozen, number, whole, wholes
+from neurosim.graph.base import LARGEST, frozen, number, switch, whole, wholes
 
 
 def fraction(where: str, value: Any) -> float:
@@ -70,4 +70,7 @@ def seed_word(where: str, value: Any) -> int:
     return whole(where, value, 0, 2**63 - 1)
 
 
-__all__ = ["active_cells", "dimensions", "fraction", "frozen", "generator", "indices", "number", "seed_word", "whole"]
+__all__ = [
+    "LARGEST", "active_cells", "dimensions", "fraction", "frozen", "generator", "indices", "number", "seed_word",
+    "switch", "whole",
+]  # fmt: skip

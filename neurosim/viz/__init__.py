@@ -32,6 +32,7 @@ from neurosim.viz.base import (
     whole_numbers,
 )
 from neurosim.viz.cascade import dendrite_cycles
+from neurosim.viz.htm import anomaly, predictions
 from neurosim.viz.network import population_raster, raster_with_states
 from neurosim.viz.sdr import error_curves
 
@@ -42,6 +43,7 @@ MOST_TRACES = 12
 
 __all__ = [
     "PictureError",
+    "anomaly",
     "confusion_matrix",
     "dendrite_cycles",
     "error_curves",
@@ -50,6 +52,7 @@ __all__ = [
     "firing_rates",
     "learning_curves",
     "population_raster",
+    "predictions",
     "raster_with_states",
     "raster",
     "save",
