@@ -12,8 +12,8 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 FAST = (
-    "active_dendrites", "cascade_dendrites", "learnable_time_constants", "own_unit", "plateau_sequence",
-    "sdr_reliability", "sequence_memory", "streaming_chunks",
+    "active_dendrites", "astro_delayed_recall", "cascade_dendrites", "learnable_time_constants", "own_unit",
+    "plateau_sequence", "sdr_reliability", "sequence_memory", "streaming_chunks",
 )  # fmt: skip
 SLOW = ("event_camera_digits", "recurrent_delayed_memory", "surrogate_choice")
 LONGEST = 120  # lines

@@ -13,6 +13,7 @@ _HOMES = {
         "CIFAR10DVS", "DVSGesture", "DigitsDVS", "EventDataset", "FolderOfRecordings", "NCaltech101", "NMNIST",
         "NpzDataset", "SHD", "SSC", "WindowedRecordings", "dvs128_objects",
     ),
+    "neurosim.data.tasks": ("delayed_recall",),
     "neurosim.data.transforms": ("Compose", "ToFrames", "Transform", "frames_batch", "from_config"),
 }  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -81,7 +81,7 @@ def _generator() -> str:
     folder = Path(__file__).parent
     return "".join(
         (folder / f"{m}.py").read_text()
-        for m in ("codegen", "adjoint", "trace", "denormals", "coefficients", "exponential")
+        for m in ("codegen", "adjoint", "trace", "denormals", "coefficients", "exponential", "recurrence")
     )
 
 

@@ -18,34 +18,7 @@ from neurosim.kernels.model import (
     scalars,
     store,
 )
-
-
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def gather(x_t, weight, z, current):  # type: ignore[no-untyped-def]
-    """current = x_t + sum of the weight rows of neurons that spiked, in ascending order as in the forward pass."""
-    current[:] = x_t
-    for j in range(len(z)):
-        if z[j] != FLOAT(0.0):
-            w_j = weight[j]
-            for i in range(len(current)):
-                current[i] += w_j[i]
-
-
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def scatter(g, weight, out):  # type: ignore[no-untyped-def]
-    """out[j] = sum_i g[i] weight[i, j], weight [N targets, N sources]; four rows at once keep ``out`` in registers."""
-    n = len(g)
-    out[:] = FLOAT(0.0)
-    whole = n - n % 4
-    for i in range(0, whole, 4):
-        a, b, c, d = weight[i], weight[i + 1], weight[i + 2], weight[i + 3]
-        ga, gb, gc, gd = g[i], g[i + 1], g[i + 2], g[i + 3]
-        for j in range(n):
-            out[j] += ga * a[j] + gb * b[j] + gc * c[j] + gd * d[j]
-    for i in range(whole, n):
-        a, ga = weight[i], g[i]
-        for j in range(n):
-            out[j] += ga * a[j]
+from neurosim.kernels.recurrence import gather, scatter
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -16,7 +16,7 @@ from neurosim.nn.layer import Layer, check_input, check_state
 from neurosim.units import Arctan, Decay, Surrogate, Unit
 
 POSITIVE = ("tau_", "v_threshold")  # trained through their logarithm
-FACTORS = ("beta",)  # trained through their logit
+FACTORS = ("beta", "lam")  # trained through their logit
 
 
 class UnitLayer(Layer):

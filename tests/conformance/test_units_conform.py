@@ -8,7 +8,7 @@ import pytest
 from helper_functions import leak
 
 from neurosim import testing, units
-from neurosim.units import LIF, SURROGATES, AdLIF, CubaLIF, Decay, Izhikevich, PlateauLIF, Refractory, Unit
+from neurosim.units import LIF, SURROGATES, AdLIF, AstroLIF, CubaLIF, Decay, Izhikevich, PlateauLIF, Refractory, Unit
 from neurosim.units.ops import exp, maximum, where
 
 
@@ -104,9 +104,16 @@ WITH_OTHER_NUMBERS = [
     LIF(tau_mem=10e-3, discretisation="euler", gain="leak", v_leak=-0.2), LIF(tau_mem=Decay(0.8)),
     CubaLIF(gain="leak"), CubaLIF(tau_syn=20e-3, gain="leak"), AdLIF(a=-0.5, gain="one"),
 ]  # fmt: skip
+ASTROCYTES = [
+    AstroLIF(ka=0.2, kg=0.5), AstroLIF(ka=0.3, kt=0.1, a_pre=0.5, v_reset=None, mode="additive+threshold"),
+]  # fmt: skip
+MORE_ASTROCYTES = [
+    AstroLIF(kg=-0.5, mode="gain"), AstroLIF(kt=0.2, mode="threshold", v_reset=-0.2), Refractory(AstroLIF(ka=0.5)),
+    AstroLIF(lam=0.9, beta=0.9, ka=0.5, mode="additive"), AstroLIF(lam=0.5, beta=0.95, ka=-0.5, kg=2.0, a_pre=-1.0),
+]  # fmt: skip
 USERS = [Clipped(), Shunting(), Helped()]
-SLOW = [Refractory(AdLIF()), Refractory(Izhikevich()), CubaLIF(v_reset=0.0), Exponential()]
-VARIANTS = [*BUILT_IN, *WITH_OTHER_CODE, *WITH_OTHER_NUMBERS, *USERS]
+SLOW = [Refractory(AdLIF()), Refractory(Izhikevich()), CubaLIF(v_reset=0.0), Exponential(), *MORE_ASTROCYTES]
+VARIANTS = [*BUILT_IN, *WITH_OTHER_CODE, *WITH_OTHER_NUMBERS, *ASTROCYTES, *USERS]
 
 
 def named(variants, marks=()):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from neurosim.errors import RangeError, ShapeError
 from neurosim.graph import SpikeProbe
+from neurosim.nn.domains import AstroLayer
 from neurosim.nn.lowering.lower import INPUT, evaluation_form, lower, read_out
 from neurosim.nn.readout import Readout
 from neurosim.nn.recurrent import Recurrent
@@ -185,15 +186,19 @@ def _distance(call: _Call, sample: int, step: int, neuron: int) -> float:
     layer, unit = call.layer, call.layer.unit
     ports = tuple(port[: step + 1, sample : sample + 1] for port in call.x)
     x = ports[0]
-    shape, neurons = x.shape[2:], math.prod(x.shape[2:])
+    shape = (layer.n,) if isinstance(layer, AstroLayer) else x.shape[2:]
+    names = (*unit.state, "z")[: len(unit.state) + isinstance(layer, (AstroLayer, Recurrent))]
     with torch.no_grad():
         before = tuple(port[:step] for port in ports)
         state = layer(before if len(ports) > 1 else before[0])[1] if step else None
-        rows = layer.start(state, (*unit.state, "z")[: len(unit.state) + isinstance(layer, Recurrent)], x)
-        given = tuple(port[step].flatten()[neuron] for port in ports)
+        rows = layer.start(state, names, x.new_empty(1, 1, *shape))
+        if isinstance(layer, AstroLayer):
+            given = tuple(port[0, neuron] for port in layer.ports_at(x[step], rows[-1]))
+        else:
+            given = tuple(port[step].flatten()[neuron] for port in ports)
         if isinstance(layer, Recurrent):
             given = (given[0] + layer.weight[neuron] @ rows[-1].flatten(),)
         c = layer.coefficients(shape, x.dtype)
-        c = c[:, neuron % neurons] if c.shape[1] > 1 else c[:, 0]
+        c = c[:, neuron % math.prod(shape)] if c.shape[1] > 1 else c[:, 0]
         s = rows[: len(unit.state)].flatten(1)[:, neuron]
         return float(unit.step(tuple(s), given, tuple(c))[1])

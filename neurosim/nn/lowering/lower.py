@@ -26,11 +26,13 @@ from neurosim.graph import CurrentInput, Explicit, Graph, Population, Projection
 from neurosim.kernels.trace import trace
 from neurosim.nn.cascade.wrapper import CascadeDendrites
 from neurosim.nn.dendritic import ActiveDendrites
+from neurosim.nn.domains import AstroLayer
 from neurosim.nn.kwinners import KWinners, KWinners2d
 from neurosim.nn.layer import PerStep
 from neurosim.nn.linear import Dropout, Flatten, plain_weights
+from neurosim.nn.lowering.astrocytes import ASTRO, drives, feedback
 from neurosim.nn.lowering.filters import Filter, Map, entries, linear, max_pool
-from neurosim.nn.lowering.matrices import LINEAR, MAX_POOLS, Shape, identity, product
+from neurosim.nn.lowering.matrices import LINEAR, MAX_POOLS, Shape, identity, product, sparse
 from neurosim.nn.readout import MODES, Readout
 from neurosim.nn.recurrent import Recurrent
 from neurosim.nn.sequential import Ports, Residual, Sequential
@@ -232,6 +234,8 @@ class _Builder:
             return signal.plus(y)
         if isinstance(inner, Ports):
             return self.ports(inner, name, signal)
+        if isinstance(inner, AstroLayer):
+            signal = _astrocytes(inner, signal)
         if isinstance(inner, UnitLayer):
             return self.units(inner, name, signal)
         if isinstance(inner, MAX_POOLS):
@@ -273,6 +277,8 @@ class _Builder:
             rule = Explicit(pre.numpy(), post.numpy())
             weight = w[post, pre].double().numpy()
             self.projections.append(Projection(f"{name} -> {name}", name, name, unit.ports[0], rule, weight, 1))
+        elif isinstance(layer, AstroLayer):
+            self.projections += feedback(layer, name)
         if layer.output == "spikes":
             self.probes.append(SpikeProbe(name))
             return Signal(signal.shape, {name: None})
@@ -373,6 +379,16 @@ def _time_step(model: Sequential, dt: float | None) -> float:
     if len(steps) > 1:
         raise RangeError(f"lower.dt: the layers and dt must have one time step, got {steps} s. Build them with one dt.")
     return float(steps[0])
+
+
+def _astrocytes(layer: AstroLayer, signal: Signal) -> Signal:
+    """What goes to the neurons of a layer, and to their astrocytes."""
+    weight, pre, shape = layer.weight.detach(), drives(layer, signal.spikes), (layer.n,)
+    post, channel = weight.nonzero().unbind(1)
+    matrix = sparse(post, channel, weight[post, channel], (layer.n, layer.in_features))
+    currents = signal.through(matrix, layer.bias.detach().double(), shape)
+    astro = Signal(shape, {}) if pre is None else signal.through(pre, None, shape)
+    return replace(currents, ports={"x": currents, ASTRO: astro})
 
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
