@@ -225,12 +225,12 @@ class _Astro(torch.autograd.Function):
     ) -> Any:  # fmt: skip
         steps, batch, size = x.shape
         y, end = workspace.empty(x.shape, x.dtype), state.clone(memory_format=torch.contiguous_format)
-        marks = x.new_empty((ops._marks(steps, chunk), *state.shape))
+        marks = ops.new_marks(steps, state, chunk)
         forward = ops._kernel("astro_forward", program, x, c).forward
         arrays = [ops._array(a) for a in (x, drive, weight.t(), *fixed, c)]
         arrays += [end.numpy(), y.numpy(), marks.numpy()]
         run_ranges(lambda a, b: forward(*arrays, chunk, a, b), batch, steps * batch * size, torch.get_num_threads())
-        ops._check_finite(x.unsqueeze(0), end)
+        ops.check_finite(x.unsqueeze(0), end)
         ctx.k, ctx.program, ctx.chunk = k, program, chunk
         ctx.save_for_backward(x, drive, weight, c, state[-1], y, marks, *fixed)
         ctx.set_materialize_grads(False)
@@ -243,7 +243,7 @@ class _Astro(torch.autograd.Function):
         gend = marks.new_zeros(marks.shape[1:]) if gend is None else gend
         learn = ctx.needs_input_grad[3]
         inputs = x, drive, weight, c, fixed, marks, gy, gend
-        gx, gdrive, gc, gs = ops._once(_pull, *inputs, ctx.k, ctx.program, ctx.chunk, learn)
+        gx, gdrive, gc, gs = ops.once(_pull, *inputs, ctx.k, ctx.program, ctx.chunk, learn)
         gw = None
         if ctx.needs_input_grad[2]:
             gw = gx.flatten(0, 1).t() @ torch.cat([z0.unsqueeze(0), y[:-1]]).flatten(0, 1)
