@@ -249,6 +249,20 @@ def test_parameters_of_a_shape_that_is_not_the_neurons_are_refused(name):
         nn.AstroLayer(3, 4, learn={name: (3,)})(torch.rand(5, 1, 3))
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch asks for it itself
+def test_a_compiler_leaves_it_as_it_is():
+    torch.manual_seed(0)
+    layer, x = nn.AstroLayer(8, 12, AstroLIF(ka=0.25, kg=0.5, a_pre=1.0), domains=3), torch.rand(50, 4, 8).round()
+    compiled, outcomes = torch.compile(layer, backend="eager"), []
+    for one in (layer, compiled):
+        y, state = one(x)
+        (y.sum() + state["v"].sum()).backward()
+        outcomes.append((y, state["v"], layer.weight.grad))
+        layer.weight.grad = None
+    for a, b in zip(*outcomes, strict=True):
+        assert torch.equal(a, b)
+
+
 def test_bad_input_is_refused():
     layer = nn.AstroLayer(3, 4)
     with pytest.raises(ShapeError, match="at least one time step"):
