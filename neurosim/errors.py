@@ -48,6 +48,10 @@ class BackPressureError(NeurosimError, BufferError):
     """A stream has no room for what it was given; it has taken nothing of it."""
 
 
+class LeakageError(NeurosimError, ValueError):
+    """What is tested on was also learnt from: intervals, windows or statistics of two parts of a split overlap."""
+
+
 class MissingExtraError(NeurosimError, ImportError):
     """An optional dependency is not installed; the message names the extra."""
 

@@ -1,4 +1,4 @@
-"""Event data: readers, data sets, transforms, a cache. Names are imported when first asked for."""
+"""Event data and neural recordings: readers, data sets, splits, transforms. Names are imported when first asked for."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ _HOMES = {
         "CIFAR10DVS", "DVSGesture", "DigitsDVS", "EventDataset", "FolderOfRecordings", "NCaltech101", "NMNIST",
         "NpzDataset", "SHD", "SSC", "WindowedRecordings", "dvs128_objects",
     ),
+    "neurosim.data.intervals": ("Intervals",),
+    "neurosim.data.partition": ("by_block", "by_trial", "check_fitted", "check_split", "leave_one_out"),
+    "neurosim.data.recording": ("Recording", "Signal", "Spikes"),
+    "neurosim.data.recording_file": ("open_recording", "save_recording"),
     "neurosim.data.tasks": ("delayed_recall",),
     "neurosim.data.transforms": ("Compose", "ToFrames", "Transform", "frames_batch", "from_config"),
 }  # fmt: skip
