@@ -62,9 +62,12 @@ def by_trial(
     if len(kinds) < len(shares):
         raise RangeError(f"by_trial: {len(kinds)} trials or groups do not fill {len(shares)} parts.")
     order = np.random.default_rng(seed).permutation(len(kinds))
-    ends = np.round(np.cumsum(list(shares.values())) * len(kinds)).astype(int)
-    ends = np.maximum(ends, np.arange(1, len(ends) + 1))  # every part has at least one ...
-    ends = np.minimum(ends, len(kinds) - np.arange(len(ends))[::-1])  # ... and leaves one for each that follows
+    ends: list[int] = []
+    for k, share in enumerate(
+        np.cumsum(list(shares.values()))
+    ):  # one at least for each part, and for each that follows
+        least, most = (ends[-1] if ends else 0) + 1, len(kinds) - (len(shares) - 1 - k)
+        ends.append(min(max(round(share * len(kinds)), least), most))
     part_of = np.empty(len(kinds), int)
     part_of[order] = np.searchsorted(ends, np.arange(len(kinds)), side="right")
     parts = {name: trials[part_of[number] == k] for k, name in enumerate(shares)}
