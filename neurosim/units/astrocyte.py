@@ -145,7 +145,8 @@ class AstroLIF(Unit):
         apart = where(far, lam - beta, NEAR + 0.0 * lam)
         a, b = v - current / apart, current / apart + help_
         rates = where(far, log(lam) - log(beta), NEAR + 0.0 * lam)
-        ratio = -(a * log(beta)) / where(b == 0.0, 1.0 + 0.0 * b, b * log(lam))
+        slope = b * log(lam)  # of a subnormal b it is nothing too
+        ratio = -(a * log(beta)) / where(slope == 0.0, 1.0 + 0.0 * b, slope)
         n = maximum(log(maximum(ratio, 1e-30)) / rates, 1.0)
         peak = maximum(a * exp(n * log(beta)) + b * exp(n * log(lam)), a * beta + b * lam)
         # of two factors that are nearly equal: v + current n m^(n - 1) at its largest, with m the larger factor

@@ -130,6 +130,11 @@ def test_quiet_is_the_closed_form_of_silence(lam, beta, ka, kt, v, c):
         assert between > 0 or top > -0.05 * (1 + abs(4 * ka * c) / (1 - max(lam, beta)) + abs(4 * kt * c))
 
 
+def test_the_smallest_trace_there_is_divides_nothing_by_nothing():
+    unit = AstroLIF(lam=0.875, beta=0.3, ka=0.5, mode="additive+threshold")
+    assert unit.quiet((0.0, 5e-324), unit.coefficients(1e-3))
+
+
 def test_quiet_is_not_always_false():
     unit = AstroLIF(lam=0.98, beta=0.9, ka=0.05)
     c = unit.coefficients(1e-3)
