@@ -17,6 +17,7 @@ _HOMES = {
     "neurosim.data.partition": ("by_block", "by_trial", "check_fitted", "check_split", "leave_one_out"),
     "neurosim.data.recording": ("Recording", "Signal", "Spikes"),
     "neurosim.data.recording_file": ("open_recording", "save_recording"),
+    "neurosim.data.sessions": ("read_nwb", "read_phy"),
     "neurosim.data.tasks": ("delayed_recall",),
     "neurosim.data.transforms": ("Compose", "ToFrames", "Transform", "frames_batch", "from_config"),
 }  # fmt: skip
